@@ -1,0 +1,1 @@
+"""Audit of any model's predictions: subgroup accuracy and fairness under attribute shift."""

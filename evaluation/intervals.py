@@ -1,0 +1,103 @@
+"""Intervals from bootstrap draws, with an exact bound where the draws do not vary."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from evaluation.metric import Array, Metric
+
+# An interval is not given if more than this share of the draws left the metric undefined.
+_UNDEFINED_DRAWS = 0.05
+
+
+class Interval(NamedTuple):
+    """A two-sided interval.
+
+    Attributes:
+        low: Lower end, NaN if there is none.
+        high: Upper end, NaN if there is none.
+        reason: Why there is no interval, or which one it is if not the percentile interval;
+            else empty.
+    """
+
+    low: float
+    high: float
+    reason: str = ""
+
+
+def interval(
+    metric: Metric, point: float, draws: Array, units: int, confidence: float
+) -> Interval:
+    """Interval of one metric in one group.
+
+    The percentile interval of the draws. Where every draw equals the point (a perfect group of
+    any size) the bootstrap would claim certainty, so the bound is then the exact binomial one
+    for ``units`` independent patients who were all on one side; for an AUROC of 1 these are
+    disjoint pairs of a positive and a negative patient.
+
+    Args:
+        metric: What was computed.
+        point: On the sample; NaN if undefined.
+        draws: ``[draw]``, NaN where a draw left it undefined.
+        units: Patients that the metric rests on.
+        confidence: Two-sided, in (0, 1).
+
+    References:
+        Clopper and Pearson (1934), *The use of confidence or fiducial limits illustrated in the
+        case of the binomial*, Biometrika 26, 404-413, for the bound at 0 or n of n.
+    """
+    if np.isnan(point):
+        return Interval(np.nan, np.nan, "undefined")
+    defined = draws[~np.isnan(draws)]
+    if len(defined) < (1 - _UNDEFINED_DRAWS) * len(draws) or len(defined) == 0:
+        return Interval(np.nan, np.nan, "undefined in too many resamples")
+    if not is_degenerate(point, draws):
+        low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Interval(float(low), float(high))
+    if not metric.proportion or point not in (0.0, 1.0):
+        return Interval(np.nan, np.nan, "no variation between patients")
+    reach = exact_reach(units, confidence)
+    note = "exact binomial bound, since no resample varies"
+    return Interval(1 - reach, 1.0, note) if point == 1 else Interval(0.0, reach, note)
+
+
+def is_degenerate(point: float, draws: Array) -> bool:
+    """Whether no draw differs from the point, up to rounding."""
+    return bool(np.nanmax(np.abs(draws - point), initial=0.0) < 1e-12)
+
+
+def exact_reach(units: int, confidence: float) -> float:
+    """How far a proportion of 0 out of ``units`` may lie from 0.
+
+    >>> round(exact_reach(10, 0.95), 4)
+    0.3085
+    """
+    return float(1 - ((1 - confidence) / 2) ** (1 / units)) if units > 0 else 1.0
+
+
+def simultaneous_reach(point: Array, draws: Array, confidence: float) -> tuple[float, float]:
+    r"""How far estimates of several groups stray together.
+
+    Args:
+        point: ``[group]``, no NaN.
+        draws: ``[draw, group]``; draws with a NaN are left out.
+        confidence: In (0, 1).
+
+    Returns:
+        The quantiles of :math:`\max_g |d_g|` and of :math:`\max_g d_g - \min_g d_g`, where
+        :math:`d_g` is the deviation of a draw from the point. With the first, all groups lie
+        within their estimate's reach at once; with the second, so do all their differences. NaN
+        if fewer than 95 % of the draws are defined.
+
+    References:
+        Tukey (1953), *The problem of multiple comparisons* (the studentized range); Efron and
+        Tibshirani (1993), *An introduction to the bootstrap*, section 13 (the bootstrap in
+        place of its tables).
+    """
+    deviation = draws - point
+    deviation = deviation[~np.isnan(deviation).any(axis=1)]
+    if len(deviation) < (1 - _UNDEFINED_DRAWS) * len(draws) or len(deviation) == 0:
+        return np.nan, np.nan
+    furthest = np.abs(deviation).max(axis=1)
+    spread = deviation.max(axis=1) - deviation.min(axis=1)
+    return float(np.quantile(furthest, confidence)), float(np.quantile(spread, confidence))

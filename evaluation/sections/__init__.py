@@ -1,0 +1,1 @@
+"""One report section a file; the folder is the list."""

@@ -1,0 +1,84 @@
+"""Frozen, typed settings that refuse unknown keys, and how they are read from TOML."""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from evaluation.errors import Fault, InputError
+
+#: A float whose NaN is written to JSON as null and read back as NaN.
+Number = Annotated[float, BeforeValidator(lambda v: float("nan") if v is None else v)]
+
+
+class Settings(BaseModel):
+    """Base of everything that is configured or stored: frozen, typed, no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str) -> Self:
+        """Build from plain values.
+
+        Args:
+            values: Keys and values as read from TOML or JSON.
+            where: Name of their source, for the message.
+
+        Raises:
+            InputError: A key is unknown or missing, or a value is out of range; one fault each.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(*faults_of(error, where, cls)) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML file.
+
+        Raises:
+            InputError: The file is missing, is not TOML or does not fit.
+        """
+        return cls.parse(read_toml(path), str(path))
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        InputError: The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(Fault(str(path), "no such file", "Check the path.")) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(
+            Fault(str(path), f"not readable as TOML: {error}", "Correct the file.")
+        ) from None
+
+
+def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> list[Fault]:
+    """One fault for each complaint of pydantic, with the nearest key for an unknown one."""
+    faults = []
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, InputError):
+            faults.extend(cause.faults)
+        elif item["type"] == "extra_forbidden":
+            near = get_close_matches(str(item["loc"][-1]), list(model.model_fields), n=1)
+            remedy = f"Did you mean '{near[0]}'?" if near else "Remove it."
+            faults.append(Fault(where, f"unknown key '{key}'", remedy))
+        elif item["type"] == "missing":
+            faults.append(Fault(where, f"'{key}' is missing", "Add it."))
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            found = f"'{key}' is {item['input']!r:.80}" if key else "it does not fit"
+            faults.append(Fault(where, found, f"{message}."))
+    return faults

@@ -1,0 +1,1 @@
+"""One shift rule a file; the folder is the list."""
