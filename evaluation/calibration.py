@@ -33,7 +33,8 @@ def bin_of(score: Array) -> Array:
     >>> bin_of(np.array([0.0, 0.05, 0.1, 1.0]))
     array([0, 0, 1, 9])
     """
-    return np.minimum((score * BINS).astype(int), BINS - 1)
+    index: Array = np.minimum((score * BINS).astype(int), BINS - 1)
+    return index
 
 
 def reliability_band(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from typing import Self
 
 import numpy as np
@@ -59,7 +59,7 @@ class Attribute(Settings):
         if not self.bins:
             return ()
         edges = [f"{edge:g}" for edge in self.bins]
-        inner = [f"{low}-<{high}" for low, high in zip(edges, edges[1:], strict=False)]
+        inner = [f"{low}-<{high}" for low, high in pairwise(edges)]
         return (f"<{edges[0]}", *inner, f">={edges[-1]}")
 
     def values(self, column: pd.Series, where: str) -> pd.Categorical:
@@ -130,8 +130,7 @@ class Attribute(Settings):
 
 
 def with_bins(attribute: Attribute, column: pd.Series) -> Attribute:
-    """The attribute, with quartiles as bins if it is numeric with many values and declares
-    none.
+    """The attribute, with quartiles as bins if it is numeric and declares none.
 
     Bins taken from the data are a convenience for a first look. Declare them for a report that
     counts.
@@ -168,10 +167,10 @@ class Group:
         """How the group is called in tables.
 
         >>> Group(("sex", "age"), ("female", "<40"), np.arange(3)).name
-        'sex=female, age=<40'
+        'sex: female, age: <40'
         """
         pairs = zip(self.attributes, self.values, strict=True)
-        return ", ".join(f"{attribute}={value}" for attribute, value in pairs) or "all"
+        return ", ".join(f"{attribute}: {value}" for attribute, value in pairs) or "all"
 
 
 def make_groups(values: dict[str, pd.Categorical], depth: int, rows: int) -> list[Group]:

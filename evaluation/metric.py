@@ -73,8 +73,8 @@ class Metric:
         weights = np.ones(len(label)) if weight is None else np.asarray(weight, float)
         if label.shape != value.shape or label.ndim != 1 or weights.shape[-1:] != label.shape:
             raise ValueError(
-                f"label and value must be [n] and weight [..., n], got {label.shape}, {value.shape} "
-                f"and {weights.shape}."
+                "label and value must be [n] and weight [..., n], got "
+                f"{label.shape}, {value.shape} and {weights.shape}."
             )
         result = self.function(label, value, weights)
         return float(result) if weights.ndim == 1 else result

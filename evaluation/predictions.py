@@ -22,8 +22,8 @@ _REMEDY = {
     "patient": "Every row needs the id of its patient: intervals resample patients.",
     "split": "Use train, validation or test.",
     "label": "Labels are 1 (positive class) or 0.",
-    "score": "Scores are probabilities of the positive class in [0, 1]; apply a sigmoid to logits "
-    "before saving them.",
+    "score": "Scores are probabilities of the positive class in [0, 1]; apply a sigmoid to "
+    "logits before saving them.",
 }
 
 
@@ -136,8 +136,8 @@ def read_table(path: Path) -> pd.DataFrame:
         return pd.read_csv(
             path, dtype=str, keep_default_na=False, na_values=list(_MISSING_TEXT)
         )
-    except Exception as error:  # noqa: BLE001  each reader has its own errors; all mean one
-        thing raise InputError(
+    except Exception as error:  # noqa: BLE001  each reader has its own errors
+        raise InputError(
             Fault(
                 str(path), f"not readable as a table: {error}", "Give a CSV or a .parquet file."
             )
@@ -156,7 +156,7 @@ def _check_columns(
     needed = {columns.sample: "sample", columns.label: "label", columns.score: "score"}
     if columns.patient is not None:
         needed[columns.patient] = "patient"
-    needed |= {attribute: "attribute" for attribute in attributes}
+    needed |= dict.fromkeys(attributes, "attribute")
     faults = []
     for name, role in needed.items():
         if name in table.columns:
@@ -201,7 +201,7 @@ def _typed(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _faults(raw: pd.DataFrame, checked: pd.DataFrame, source: str) -> Iterator[Fault]:
-    """Every fault pandera finds, row by row; a fault on very many rows is cut short and counted."""
+    """Every fault pandera finds, row by row; what very many rows share is cut and counted."""
     # Imported here: pandera takes most of a second, which `evenscan --help` need not pay.
     import pandera.pandas as pandera
 

@@ -54,7 +54,8 @@ class Registry(Generic[Plugin]):
             raise TypeError(
                 f"{module.__name__} must define exactly one {self.word}, found {len(found)}."
             )
-        return found[0]
+        plugin: Plugin = found[0]
+        return plugin
 
     def _is_plugin(self, value: object, module: ModuleType) -> bool:
         if not self.classes:

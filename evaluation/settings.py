@@ -65,7 +65,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> list[Fault]:
     """One fault for each complaint of pydantic, with the nearest key for an unknown one."""
-    faults = []
+    faults: list[Fault] = []
     for item in error.errors(include_url=False):
         key = ".".join(str(part) for part in item["loc"])
         cause = item.get("ctx", {}).get("error")

@@ -32,7 +32,7 @@ def auroc(label: Array, score: Array, weight: Array) -> Array:
     if len(label) == 0:
         return np.full(weight.shape[:-1], np.nan)
     order = np.argsort(score, kind="stable")
-    ties = np.flatnonzero(np.diff(score[order], prefix=-np.inf))
+    ties = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
     weight, positive = weight[..., order], label[order] == 1
     up = np.add.reduceat(weight * positive, ties, axis=-1)
     down = np.add.reduceat(weight * ~positive, ties, axis=-1)

@@ -1,0 +1,148 @@
+"""Two models on the same samples: how much better or worse, overall and in each group."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.bootstrap import bootstrap
+from evaluation.errors import Fault, InputError
+from evaluation.findings import Change, State
+from evaluation.groups import Group
+from evaluation.intervals import Interval, exact_reach, is_degenerate
+from evaluation.metric import Array, Metric, Reads
+from evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model to compare with.
+
+    Attributes:
+        name: What it is called in the report.
+        predictions: Its scores. Only samples that the audited model has scored too are
+            compared, so leave out those that either model was trained on.
+        threshold: From which score on it decides positive.
+    """
+
+    name: str
+    predictions: Predictions
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired changes of every metric in every group.
+
+    Attributes:
+        point: ``[group, metric]``, audited model minus champion, turned so that positive is
+            better.
+        draws: ``[draw, group, metric]``; both models see the same resampled patients.
+        units: ``[group, metric]`` patients that the metric rests on, among those compared.
+    """
+
+    point: Array
+    draws: Array
+    units: Array
+
+    def interval(self, group: int, metric: int, confidence: float) -> Interval:
+        """Percentile interval of one change.
+
+        Where no draw differs from the point, as between two models that decide alike, the bound
+        is the exact binomial one: so many patients without a difference do not show that there
+            is none.
+        """
+        point, draws = self.point[group, metric], self.draws[:, group, metric]
+        defined = draws[~np.isnan(draws)]
+        if np.isnan(point) or len(defined) < 0.95 * len(draws):
+            return Interval(np.nan, np.nan, "undefined")
+        if is_degenerate(point, draws):
+            reach = exact_reach(int(self.units[group, metric]), confidence)
+            return Interval(max(point - reach, -1.0), min(point + reach, 1.0))
+        low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Interval(float(low), float(high))
+
+    def finding(
+        self, group: tuple[int, str], metric: tuple[int, str], confidence: float, minimum: int
+    ) -> Change:
+        """The change of one metric in one group, each given as its index and name."""
+        (g, group_name), (m, metric_name) = group, metric
+        point, units = float(self.point[g, m]), int(self.units[g, m])
+        low, high, reason = self.interval(g, m, confidence)
+        state: State = "undefined" if np.isnan([point, low, high]).any() else "adequate"
+        if state == "adequate" and units < minimum:
+            state, reason = "insufficient", f"rests on {units} patients, fewer than {minimum}"
+        return Change(
+            metric=metric_name,
+            group=group_name,
+            value=point,
+            low=low,
+            high=high,
+            units=units,
+            state=state,
+            reason=reason,
+        )
+
+
+def compare(
+    predictions: Predictions,
+    threshold: float,
+    champion: Champion,
+    groups: Sequence[Group],
+    metrics: Sequence[Metric],
+    draws: int,
+    seed: int,
+) -> Comparison:
+    """Compare with the champion on the samples that both have scored.
+
+    Args:
+        predictions: The audited rows, ``[n]``.
+        threshold: Of the audited model.
+        champion: The other model.
+        groups: Their rows index into ``[n]``.
+        metrics: To compare.
+        draws: Of the paired patient bootstrap.
+        seed: Of the draws.
+
+    Raises:
+        InputError: No sample is common, or the two disagree about a label.
+    """
+    ours = predictions.table
+    theirs = champion.predictions.table.set_index("sample")
+    common = np.flatnonzero(ours["sample"].isin(theirs.index))
+    where = champion.predictions.source
+    if len(common) == 0:
+        remedy = "Score the audited test samples with the champion."
+        raise InputError(Fault(where, "has no sample in common with the audited model", remedy))
+    mine = ours.iloc[common]
+    other = theirs.loc[mine["sample"]]
+    label = mine["label"].to_numpy(float)
+    if (label != other["label"].to_numpy(float)).any():
+        first = mine["sample"].iloc[int(np.argmax(label != other["label"].to_numpy(float)))]
+        found = f"its label differs from the audited model's, first for sample {first}"
+        raise InputError(Fault(where, found, "Compare models on one version of the truth."))
+    position = np.full(len(ours), -1)
+    position[common] = np.arange(len(common))
+    inside = [
+        Group(group.attributes, group.values, kept[kept >= 0])
+        for group in groups
+        for kept in [position[group.rows]]
+    ]
+    patient = mine["patient"].to_numpy()
+    cubes = [
+        bootstrap(
+            label, _value(table["score"].to_numpy(), at), patient, inside, metrics, draws, seed
+        )
+        for table, at in ((mine, threshold), (other, champion.threshold))
+    ]
+    sign = np.array([1 if metric.better == "higher" else -1 for metric in metrics])
+    units = [[m.units(label[g.rows], patient[g.rows]) for m in metrics] for g in inside]
+    return Comparison(
+        sign * (cubes[0].point - cubes[1].point),
+        sign * (cubes[0].draws - cubes[1].draws),
+        np.array(units),
+    )
+
+
+def _value(score: Array, threshold: float) -> Mapping[Reads, Array]:
+    return {"score": score, "decision": (score >= threshold).astype(float)}

@@ -1,0 +1,36 @@
+"""Changes against the champion."""
+
+from markupsafe import Markup
+
+from evaluation.audit import Audit
+from evaluation.metric import METRICS
+from evaluation.section import Section, joined, paragraph, table, with_interval
+
+
+class Changes(Section):
+    """Paired changes overall and in each group."""
+
+    title = "Change against the champion"
+    place = 60
+
+    def applies(self, audit: Audit) -> bool:
+        """Whether there was a champion."""
+        return bool(audit.changes)
+
+    def render(self, audit: Audit) -> Markup:
+        """The section's body as HTML."""
+        note = (
+            f"This model minus {audit.champion}, on the same samples and the same resampled "
+            "patients, turned so that positive is better."
+        )
+        groups = list(dict.fromkeys(change.group for change in audit.changes))
+        cells = {
+            (change.group, change.metric): with_interval(change.value, change.low, change.high)
+            for change in audit.changes
+        }
+        head = ["Group", *(METRICS.get(metric).label for metric in audit.spec.metrics)]
+        rows = [
+            (group, *(cells[group, metric] for metric in audit.spec.metrics))
+            for group in groups
+        ]
+        return joined([paragraph(note), table(head, rows)])

@@ -1,0 +1,26 @@
+"""Performance of crossed groups."""
+
+from markupsafe import Markup
+
+from evaluation.audit import Audit
+from evaluation.section import Section, joined, paragraph
+from evaluation.sections.groups import estimates_table
+
+
+class Crossings(Section):
+    """Every metric where attributes are crossed."""
+
+    title = "Crossed groups"
+    place = 25
+
+    def applies(self, audit: Audit) -> bool:
+        """Whether any attributes were crossed."""
+        return any(len(size.attributes) > 1 for size in audit.cohort)
+
+    def render(self, audit: Audit) -> Markup:
+        """The section's body as HTML."""
+        sizes = [size for size in audit.cohort if len(size.attributes) > 1]
+        note = (
+            "A model can be even across each attribute and still fail where two of them meet."
+        )
+        return joined([paragraph(note), estimates_table(audit, sizes)])

@@ -1,0 +1,26 @@
+"""No shift."""
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from evaluation.shift import Shift, check_split, drawn_patients
+
+
+class Unshifted(Shift):
+    """A random split by patient: training and test come from one population.
+
+    Attributes:
+        test: Share of the patients in the test set, in (0, 1).
+    """
+
+    test: float = Field(default=0.2, gt=0, lt=1)
+
+    def split(self, table: pd.DataFrame, generator: np.random.Generator) -> pd.Series:
+        """Place every sample, see :meth:`evaluation.shift.Shift.split`."""
+        test = table["patient"].isin(drawn_patients(table, self.test, generator))
+        validation = drawn_patients(table[~test], self.validation, generator)
+        split = pd.Series("train", index=table.index)
+        split[test] = "test"
+        split[~test & table["patient"].isin(validation)] = "validation"
+        return check_split(split, table["label"], "shift none")

@@ -1,0 +1,73 @@
+"""Unseen combinations."""
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from evaluation.errors import Fault, InputError
+from evaluation.groups import MISSING
+from evaluation.shift import Shift, check_split, drawn_patients
+
+
+class UnseenCombination(Shift):
+    """Every class is trained on some categories of an attribute and tested on the others.
+
+    For each class, ``seen`` of the attribute's categories are drawn for training; all samples
+    of the other combinations are test samples. So the association between label and attribute
+    that training shows is turned around at test time. A patient with a sample in an unseen
+    combination is a test patient, and is not trained on. Samples without the attribute are
+    unused.
+
+    Attributes:
+        seen: Categories of the attribute that each class is trained on, at least 1 and fewer
+            than there are.
+        seen_test: Share of the remaining patients that are held out for the test set as well,
+            in [0, 1). At 0, the protocol of the source, a group may hold one class only, and
+            then it has no AUROC of its own.
+
+    References:
+        Sun, Goldstein and Engelhard (2025), *CLEAR*, arXiv:2507.18794, section 4.
+    """
+
+    attribute: str
+    seen: int = Field(ge=1)
+    seen_test: float = Field(default=0.0, ge=0, lt=1)
+
+    def split(self, table: pd.DataFrame, generator: np.random.Generator) -> pd.Series:
+        """Place every sample, see :meth:`evaluation.shift.Shift.split`."""
+        where = "shift unseen_combination"
+        value = table[self.attribute].astype(str)
+        categories = sorted(set(value) - {MISSING})
+        if self.seen >= len(categories):
+            found = (
+                f"seen={self.seen} leaves no category of '{self.attribute}' for the test set"
+            )
+            remedy = f"It has {len(categories)}: {', '.join(categories)}. Set seen below that."
+            raise InputError(Fault(where, found, remedy))
+        known = value != MISSING
+        unseen = known & ~self._is_seen(table["label"], value, categories, generator)
+        held_out = table["patient"].isin(set(table["patient"][unseen]))
+        rest = table[known & ~held_out]
+        extra = drawn_patients(rest, self.seen_test, generator)
+        held_out |= table["patient"].isin(extra)
+        rest = table[known & ~held_out]
+        validation = drawn_patients(rest, self.validation, generator)
+        split = pd.Series("train", index=table.index)
+        split[table["patient"].isin(validation)] = "validation"
+        split[held_out] = "test" if self.seen_test > 0 else "unused"
+        split[unseen] = "test"
+        split[~known] = "unused"
+        return check_split(split, table["label"], where)
+
+    def _is_seen(
+        self,
+        label: pd.Series,
+        value: pd.Series,
+        categories: list[str],
+        generator: np.random.Generator,
+    ) -> pd.Series:
+        seen = pd.Series(False, index=label.index)
+        for each in sorted(set(label)):
+            drawn = generator.choice(len(categories), self.seen, replace=False)
+            seen |= (label == each) & value.isin([categories[i] for i in drawn])
+        return seen
