@@ -1,0 +1,142 @@
+"""The command: exit codes, messages, and nothing half-written."""
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from evaluation.cli import main
+from tests.conftest import made_predictions
+
+POLICY = """
+name = "p"
+[[clause]]
+quantity = "overall"
+metric = "auroc"
+minimum = {minimum}
+"""
+
+
+class Done(NamedTuple):
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def evenscan(capsys, monkeypatch):
+    """Runs the command in this process, which saves the seconds of importing everything anew."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evenscan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Done(left.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+def without_extras(*arguments):
+    """Runs the command where no package of the extras can be imported."""
+    command = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run(call, tmp_path, minimum=0.6, table=None, attributes="sex,age", extra=()):
+    made = made_predictions() if table is None else table
+    made.to_csv(tmp_path / "p.csv", index=False)
+    (tmp_path / "policy.toml").write_text(POLICY.format(minimum=minimum))
+    files = (
+        tmp_path / "p.csv",
+        "--policy",
+        tmp_path / "policy.toml",
+        "--out",
+        tmp_path / "out",
+    )
+    options = ("--attributes", attributes, "--draws", 100, *extra)
+    return call("audit", *files, *options)
+
+
+@pytest.mark.parametrize(("minimum", "code"), [(0.6, 0), (0.99, 3), (0.83, 4)])
+def test_the_verdict_is_the_exit_code(evenscan, tmp_path, minimum, code):
+    done = run(evenscan, tmp_path, minimum)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert {0: "PASS", 3: "FAIL", 4: "INSUFFICIENT"}[code] in done.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"audit.json", "report.html"}
+
+
+def test_bad_input_is_1_with_every_fault_and_no_output(evenscan, tmp_path):
+    table = made_predictions().astype({"label": object})
+    table.loc[3, "label"] = "maybe"
+    table.loc[5, "score"] = 7.0
+    done = run(evenscan, tmp_path, table=table)
+    assert done.returncode == 1
+    assert "row 4, column label: label is 'maybe'" in done.stderr
+    assert "row 6, column score" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "extra", "message"),
+    [
+        ("sex,gender", (), "no attribute column 'gender'"),
+        ("sex", ("--bins", "age=40"), "'age' is not among the attributes"),
+        ("sex", ("--bins", "sex=a,b"), "'sex=a,b' is not understood"),
+        ("sex", ("--threshold", "1.5"), "less than or equal to 1"),
+        ("sex", ("--draws", "1"), "greater than or equal to 100"),
+    ],
+)
+def test_wrong_values_say_what_to_do(evenscan, tmp_path, attributes, extra, message):
+    done = run(evenscan, tmp_path, attributes=attributes, extra=extra)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_file_is_1(evenscan, tmp_path):
+    files = ("no.csv", "--policy", "no.toml", "--out", tmp_path)
+    done = evenscan("audit", *files, "--attributes", "sex")
+    assert done.returncode == 1
+    assert "no such file" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("audit",), ("no-such",), ("audit", "x", "--no")])
+def test_wrong_usage_is_2(evenscan, arguments):
+    assert evenscan(*arguments).returncode == 2
+
+
+def test_without_arguments_it_shows_the_commands(evenscan):
+    done = evenscan("--help")
+    assert done.returncode == 0
+    for command in ("audit", "train", "cohort", "serve", "demo"):
+        assert command in done.stdout
+
+
+BLOCKED = """
+import sys
+BLOCKED = "torch monai onnx onnxruntime safetensors fastapi sqlalchemy dbos".split()
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+sys.meta_path.insert(0, Absent())
+from evaluation.cli import main
+main()
+"""
+
+
+def test_the_audit_runs_without_torch_or_any_other_extra(tmp_path):
+    """As in an environment that holds the base install only."""
+    done = run(without_extras, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_whose_extra_is_absent_says_which(tmp_path):
+    (tmp_path / "run.toml").write_text("")
+    done = without_extras("train", tmp_path / "run.toml")
+    assert done.returncode == 1
+    assert "pip install 'evenscan[training]'" in done.stderr

@@ -1,0 +1,129 @@
+"""Predictions: every fault is listed, with row and column."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.errors import InputError
+from evaluation.predictions import Columns, Predictions, read_table
+
+
+def table(**changes):
+    rows = {
+        "sample": ["a", "b", "c"],
+        "patient": ["p", "p", "q"],
+        "label": [1, 0, 1],
+        "score": [0.9, 0.2, 0.7],
+        "sex": ["f", None, "m"],
+    }
+    return pd.DataFrame(rows | changes)
+
+
+def faults(frame, *attributes, **columns):
+    with pytest.raises(InputError) as caught:
+        Predictions.from_table(frame, attributes, Columns(**columns), "run7.csv")
+    return caught.value.faults
+
+
+def test_keeps_attributes_as_read_and_missing_as_missing():
+    found = Predictions.from_table(table(), ["sex"])
+    assert list(found.table) == ["sample", "patient", "split", "label", "score", "sex"]
+    assert found.table["sex"].isna().tolist() == [False, True, False]
+    assert (found.table["split"] == "test").all()
+
+
+def test_every_fault_is_listed_with_row_and_column():
+    found = faults(
+        table(sample=["a", "a", "c"], label=["1", "maybe", "1"], score=["0.1", "1.5", "x"])
+    )
+    places = {(fault.row, fault.column) for fault in found}
+    assert places == {(2, "sample"), (2, "label"), (2, "score"), (3, "score")}
+    text = "\n".join(map(str, found))
+    assert "run7.csv, row 2, column score: score is '1.5' for sample a." in text
+    assert "apply a sigmoid" in text
+    assert "sample 'a' is already in row 1" in text
+
+
+@pytest.mark.parametrize("column", ["sample", "patient", "label", "score"])
+def test_a_missing_value_names_its_row(column):
+    values = table()[column].astype(object).tolist()
+    (fault,) = faults(table(**{column: [values[0], None, values[2]]}))
+    assert (fault.row, fault.column) == (2, column)
+    assert fault.found == f"{column} is missing"
+
+
+def test_a_missing_column_names_the_nearest():
+    frame = table().rename(columns={"score": "scroe", "patient": "subject"})
+    score, patient, sex = faults(frame, "gender")
+    assert "Did you mean 'scroe'?" in score.remedy
+    assert "--one-image-per-patient" in patient.remedy
+    assert "'gender'" in sex.found
+
+
+def test_an_empty_table_is_refused():
+    (fault,) = faults(table().iloc[:0])
+    assert "no rows" in fault.found
+
+
+def test_an_unknown_split_is_refused():
+    (fault,) = faults(table(split=["test", "tset", "test"]))
+    assert (fault.row, fault.column) == (2, "split")
+
+
+def test_very_many_faults_are_counted():
+    frame = pd.concat([table()] * 100).assign(sample=range(300), score=2.0)
+    found = faults(frame)
+    assert len(found) == 21
+    assert "280 further rows" in found[-1].found
+
+
+def test_columns_may_have_other_names():
+    frame = table().rename(columns={"sample": "image", "score": "probability", "label": "y"})
+    columns = Columns(sample="image", score="probability", label="y", patient=None)
+    found = Predictions.from_table(frame, columns=columns)
+    assert found.table["patient"].tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_reads_back_what_it_wrote(tmp_path, suffix):
+    written = Predictions.from_table(table(), ["sex"])
+    written.write(tmp_path / f"p{suffix}")
+    again = Predictions.read(tmp_path / f"p{suffix}", ["sex"])
+    pd.testing.assert_frame_equal(again.table, written.table, check_dtype=False)
+    assert [path.name for path in tmp_path.iterdir()] == [f"p{suffix}"]
+
+
+@pytest.mark.parametrize("labels", [[True, False, True], ["1", "0", "1"], [1.0, 0.0, 1.0]])
+def test_labels_may_be_flags_text_or_numbers(labels):
+    assert Predictions.from_table(table(label=labels)).table["label"].tolist() == [1, 0, 1]
+
+
+def test_not_a_table(tmp_path):
+    (tmp_path / "p.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="not readable as a table"):
+        read_table(tmp_path / "p.parquet")
+    with pytest.raises(InputError, match="no such file"):
+        read_table(tmp_path / "absent.csv")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=3),
+            st.one_of(st.none(), st.text(max_size=3), st.floats(), st.integers()),
+            st.one_of(st.none(), st.text(max_size=3), st.floats()),
+        ),
+        max_size=5,
+    )
+)
+def test_any_table_is_accepted_or_refused_with_faults(rows):
+    frame = pd.DataFrame(rows, columns=["sample", "label", "score"], dtype=object)
+    try:
+        found = Predictions.from_table(frame, columns=Columns(patient=None))
+    except InputError:
+        return
+    else:
+        assert found.table["label"].isin([0, 1]).all()
+        assert found.table["score"].between(0, 1).all()
+        assert found.table["sample"].is_unique
