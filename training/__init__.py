@@ -1,0 +1,1 @@
+"""Cohorts, methods and the one loop that fits them. Importing it does not import torch."""

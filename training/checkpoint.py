@@ -1,0 +1,249 @@
+"""Weights and training states in safetensors files; never pickle."""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from evaluation.errors import Fault, InputError
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Best:
+    """The best epoch of a stage so far.
+
+    Attributes:
+        epoch: Counted from 1; 0 if there is none yet.
+        score: What it was judged by; higher is better.
+        weights: State of the model after it; empty if there is none yet.
+    """
+
+    epoch: int = 0
+    score: float = -float("inf")
+    weights: Tensors = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after an epoch; enough to go on exactly.
+
+    Random generators are not part of it: the randomness of an epoch is a function of seed,
+    stage and epoch.
+
+    Attributes:
+        stage: Position of the stage, from 0.
+        epoch: Epochs of the stage that are done, >= 1.
+        model: State of the model.
+        best: Best epoch of the stage.
+        optimizers: Tensors of the optimisers, see :func:`optimizer_tensors`.
+        history: One row an epoch so far.
+    """
+
+    stage: int
+    epoch: int
+    model: Tensors
+    best: Best
+    optimizers: Tensors
+    history: list[dict[str, Any]]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
+    """Write a checkpoint; an earlier one is replaced at once, never half.
+
+    Args:
+        path: File to write.
+        checkpoint: State to write.
+        key: Hash of everything that a training to resume must share.
+    """
+    groups = {
+        "model": checkpoint.model,
+        "best": checkpoint.best.weights,
+        "optimizer": checkpoint.optimizers,
+    }
+    tensors = {
+        f"{group}/{name}": tensor
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    meta = {
+        "key": key,
+        "stage": checkpoint.stage,
+        "epoch": checkpoint.epoch,
+        "best_epoch": checkpoint.best.epoch,
+        "best_score": checkpoint.best.score,
+        "history": checkpoint.history,
+    }
+    _write(path, tensors, {"checkpoint": json.dumps(meta)})
+
+
+def read_checkpoint(path: Path, key: str) -> Checkpoint | None:
+    """Read a checkpoint.
+
+    Args:
+        path: File to read.
+        key: Hash that must be the one it was written with.
+
+    Returns:
+        The checkpoint, its tensors on the CPU; None if there is no such file.
+
+    Raises:
+        InputError: The file is damaged, is not a checkpoint, or belongs to another training.
+    """
+    if not path.exists():
+        return None
+    tensors, metadata = _read(path)
+    try:
+        meta = json.loads(metadata["checkpoint"])
+    except (KeyError, ValueError):
+        raise InputError(Fault(str(path), "this is not a checkpoint", _START_OVER)) from None
+    if meta["key"] != key:
+        raise InputError(
+            Fault(
+                str(path),
+                "the checkpoint belongs to a training with another configuration, seed, split "
+                f"or cohort (key {meta['key'][:12]}, expected {key[:12]})",
+                "Use the same ones to go on, or another directory to start anew.",
+            )
+        )
+    groups: dict[str, Tensors] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = tensor
+    best = Best(meta["best_epoch"], meta["best_score"], groups["best"])
+    return Checkpoint(
+        meta["stage"],
+        meta["epoch"],
+        groups["model"],
+        best,
+        groups["optimizer"],
+        meta["history"],
+    )
+
+
+def write_weights(path: Path, module: nn.Module) -> None:
+    """Write the state of a module; an earlier file is replaced at once, never half."""
+    _write(path, module.state_dict(), {"format": "pt"})
+
+
+def read_weights(path: Path, module: nn.Module) -> None:
+    """Put the weights of a file into a module.
+
+    Raises:
+        InputError: The file is missing or damaged, or its weights are not those of the module.
+    """
+    if not path.exists():
+        raise InputError(Fault(str(path), "no such file", "Check the path."))
+    load_state(module, _read(path)[0], str(path))
+
+
+def copy_state(module: nn.Module) -> Tensors:
+    """A copy of the state of a module, that later steps do not change."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def load_state(module: nn.Module, state: Tensors, where: str) -> None:
+    """Copy a state into a module, whose memory layout and device stay as they are.
+
+    Raises:
+        InputError: Names or shapes do not agree; one fault for each.
+    """
+    expected = module.state_dict()
+    faults = [
+        Fault(where, f"weight '{name}' is missing", _OTHER_MODEL)
+        for name in expected.keys() - state.keys()
+    ]
+    for name, tensor in state.items():
+        if name not in expected:
+            faults.append(Fault(where, f"weight '{name}' is not of this model", _OTHER_MODEL))
+        elif tensor.shape != expected[name].shape:
+            shapes = f"{list(tensor.shape)}, not {list(expected[name].shape)}"
+            faults.append(Fault(where, f"weight '{name}' has shape {shapes}", _OTHER_MODEL))
+    if faults:
+        raise InputError(*sorted(faults, key=str))
+    module.load_state_dict(state)
+
+
+def optimizer_tensors(optimizers: dict[str, Optimizer]) -> Tensors:
+    """State of the optimisers as tensors named ``optimizer/parameter number/state name``.
+
+    Hyperparameters are not part of it: they come from the settings.
+
+    Raises:
+        TypeError: An optimiser keeps a state that is not a tensor.
+    """
+    tensors = {}
+    for name, optimizer in optimizers.items():
+        for number, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                if not isinstance(value, Tensor):
+                    raise TypeError(f"state '{key}' of optimizer '{name}' is not a tensor.")
+                tensors[f"{name}/{number}/{key}"] = value
+    return tensors
+
+
+def restore_optimizers(optimizers: dict[str, Optimizer], tensors: Tensors) -> None:
+    """Give fresh optimisers the state that :func:`optimizer_tensors` named."""
+    for name, optimizer in optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, tensor in tensors.items():
+            owner, number, key = path.rsplit("/", 2)
+            if owner == name:
+                like = parameters[int(number)]
+                state.setdefault(int(number), {})[key] = _laid_out(tensor, like)
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """A copy in the memory layout of a parameter, which fused optimisers rely on."""
+    if tensor.shape != like.shape:
+        return tensor.clone()
+    return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file under a temporary name in the same folder, then move it into place.
+
+    Args:
+        path: File to write. If ``write`` fails, it is as it was.
+        write: Writes the file whose path it gets.
+    """
+    # One fixed name: what a killed process left is overwritten by the next.
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+_START_OVER = "Delete it to train from the beginning."
+_OTHER_MODEL = (
+    "Use the weights with the method, settings and input contract they were made with."
+)
+
+
+def _write(path: Path, tensors: Tensors, metadata: dict[str, str]) -> None:
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    replace_file(path, lambda partial: save_file(flat, partial, metadata))
+
+
+def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names: Iterable[str] = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(Fault(str(path), f"not readable: {error}", _START_OVER)) from None

@@ -1,0 +1,254 @@
+"""A cohort: a table of samples, and the pixels of each."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from evaluation.errors import Fault, InputError, unknown_name
+from evaluation.groups import Attribute
+from evaluation.settings import Settings
+from training.format import FORMATS
+from training.imaging import InputContract, Pixels
+
+#: Environment variable with the folder that holds the data of all cohorts; ``data`` if it is
+#: not set.
+DATA = "EVENSCAN_DATA"
+
+#: Columns that a cohort or its predictions have anyway, so no attribute may be called so.
+RESERVED = ("sample", "patient", "image", "label", "split", "score")
+
+Loader = Callable[[str, InputContract], Pixels]
+
+
+class LabelSchema(Settings):
+    """Where the label is and what its values mean.
+
+    Attributes:
+        column: Column of the manifest.
+        classes: Class name to its values in the manifest, in the order of the class index. Of
+            two classes the second is the positive one.
+    """
+
+    column: str
+    classes: dict[str, tuple[str, ...]]
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if len(classes) < 2:
+            raise ValueError(f"at least two classes are needed, got {len(classes)}")
+        if empty := [name for name, values in classes.items() if not values]:
+            raise ValueError(f"class '{empty[0]}' has no values")
+        values = [value for values in classes.values() for value in values]
+        if twice := sorted({value for value in values if values.count(value) > 1}):
+            raise ValueError(f"value '{twice[0]}' is listed twice; each value means one class")
+        return classes
+
+
+class AttributeSchema(Settings):
+    """Where an attribute is and how groups are made of it.
+
+    Attributes:
+        column: Column of the manifest; the name of the attribute if not given.
+        categories: See :class:`evaluation.groups.Attribute`.
+        bins: The same, in ``unit``.
+        unit: Unit of a numeric attribute.
+    """
+
+    column: str | None = None
+    categories: tuple[str, ...] = ()
+    bins: tuple[float, ...] = ()
+    unit: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values are numbers: they have bins or a unit."""
+        return bool(self.bins or self.unit)
+
+
+class CohortSchema(Settings):
+    """A file of ``cohorts/``: which data, where, and which column means what.
+
+    Attributes:
+        name: Short name.
+        title: One line for reports.
+        licence: Licence of the data; it binds whoever uses them.
+        citation: What to cite.
+        url: Where the publisher offers the data.
+        format: Name of the format, a file of ``training/formats``.
+        source: Settings of the format.
+        root: Folder of the data below :func:`data_root`.
+        sample: Column that identifies a sample.
+        patient: Column that identifies a patient, or the lesion or subject that images share.
+            Samples of one patient are never split.
+        label: The label.
+        attributes: Name to where it is found.
+        missing: Values that mean "not known" in every attribute, besides an empty field.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+    format: str
+    source: dict[str, Any] = Field(default_factory=dict)
+    root: str = ""
+    sample: str
+    patient: str
+    label: LabelSchema
+    attributes: dict[str, AttributeSchema] = Field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @field_validator("root")
+    @classmethod
+    def _inside(cls, root: str) -> str:
+        return inside(root)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if clash := sorted(set(self.attributes) & set(RESERVED)):
+            raise ValueError(
+                f"no attribute may be called '{clash[0]}'; every cohort has such a column"
+            )
+        for name in self.attributes:
+            self.attribute(name)
+        self.parse_source()
+        return self
+
+    def parse_source(self) -> Settings:
+        """The settings of the format.
+
+        Raises:
+            InputError: There is no such format, or ``source`` does not fit it.
+        """
+        FORMATS.check(self.format, f"cohort {self.name}")
+        return FORMATS.get(self.format).settings_type.parse(
+            self.source, f"cohort {self.name}, source"
+        )
+
+    def attribute(self, name: str) -> Attribute:
+        """How groups are made of an attribute.
+
+        Raises:
+            InputError: There is none of this name.
+        """
+        if name not in self.attributes:
+            raise unknown_name("attribute", name, self.attributes, f"cohort {self.name}")
+        declared = self.attributes[name]
+        return Attribute(
+            name=name, categories=declared.categories, bins=declared.bins, unit=declared.unit
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the class index."""
+        return tuple(self.label.classes)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Samples with their labels and attributes, and a way to their pixels.
+
+    Attributes:
+        schema: What the columns mean.
+        table: Indexed by sample (unique text), with the columns patient (text), image (text,
+            what ``load`` takes), label (class index) and one for each attribute (as read; NaN
+            where missing).
+        load: Pixels of an image, uint8 ``[channel, size, size]``. May be called from several
+            threads.
+        fingerprint: Hash of the table and of where the pixels come from. A cache made for it
+            stays valid.
+    """
+
+    schema: CohortSchema
+    table: pd.DataFrame
+    load: Loader
+    fingerprint: str
+
+    def pixels(self, sample: str, contract: InputContract) -> Pixels:
+        """One image, ``[channel, size, size]`` in 0 to 255.
+
+        Raises:
+            InputError: There is no such sample, or its image cannot be read.
+        """
+        if sample not in self.table.index:
+            remedy = f"Samples are named by the column '{self.schema.sample}'."
+            raise InputError(
+                Fault(f"cohort {self.schema.name}", f"no sample '{sample}'", remedy)
+            )
+        return self.load(str(self.table.at[sample, "image"]), contract)
+
+    def image(self, sample: str, contract: InputContract) -> NDArray[np.float32]:
+        """One image, ``[channel, size, size]`` in [0, 1]."""
+        return self.pixels(sample, contract).astype(np.float32) / np.float32(255)
+
+    def __str__(self) -> str:
+        """The cohort in one line."""
+        counts = np.bincount(self.table["label"], minlength=len(self.schema.classes))
+        classes = ", ".join(
+            f"{count:,} {name}" for name, count in zip(self.schema.classes, counts, strict=True)
+        )
+        named = ", ".join(self.schema.attributes) or "none"
+        patients = self.table["patient"].nunique()
+        return (
+            f"{self.schema.name}: {len(self.table):,} images of {patients:,} patients "
+            f"({classes}); attributes: {named}"
+        )
+
+
+def data_root() -> Path:
+    """The folder that holds the data of all cohorts, from the environment."""
+    return Path(os.environ.get(DATA) or "data")
+
+
+def read_cohort(schema: CohortSchema, root: Path | None = None) -> Cohort:
+    """Read a cohort with its format.
+
+    Args:
+        schema: What to read.
+        root: Folder of the data, instead of the schema's folder below :func:`data_root`.
+
+    Raises:
+        InputError: With every fault of the manifest, in one.
+    """
+    settings = schema.parse_source()
+    folder = data_root() / schema.root if root is None else root
+    return FORMATS.get(schema.format)(settings).read(schema, folder)
+
+
+def inside(path: str) -> str:
+    """The path, if it leads nowhere but down.
+
+    Raises:
+        ValueError: It is absolute, or climbs with ``..``.
+    """
+    if "\\" in path or "\0" in path or ":" in path or PurePosixPath(path).is_absolute():
+        raise ValueError(f"'{path}' must be a relative path with forward slashes")
+    if ".." in PurePosixPath(path).parts:
+        raise ValueError(f"'{path}' must not climb out of its folder with '..'")
+    return path
+
+
+def fingerprint_of(table: pd.DataFrame, source: Iterable[str]) -> str:
+    """Hash of a cohort.
+
+    Args:
+        table: The table of a cohort.
+        source: Whatever the pixels depend on, such as the sizes and checksums of the files.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = sha256(table.to_csv(lineterminator="\n").encode())
+    for part in source:
+        digest.update(b"\0" + part.encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""One cohort format a file; the folder is the list."""

@@ -1,0 +1,1 @@
+"""One method a file; the folder is the list."""
