@@ -1,15 +1,10 @@
 """Commands of the training package. Nothing heavy is imported before a command runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-
-if TYPE_CHECKING:
-    from training.run import OnStep
 
 app = typer.Typer()
 cohort_app = typer.Typer(help="Look at cohorts, and make one.", no_args_is_help=True)
@@ -30,6 +25,7 @@ def train(
     from evaluation.report import summary
     from training.cohort import read_cohort
     from training.config import RunConfig
+    from training.progress import steps
     from training.run import execute, run_id
 
     settings = RunConfig.load(config)
@@ -57,6 +53,7 @@ def check(
     """Read a cohort and list everything that is wrong with it."""
     from training.cache import check_images
     from training.cohort import CohortSchema, read_cohort
+    from training.progress import steps
     from training.run import Step
 
     found = read_cohort(CohortSchema.load(cohort), data)
@@ -74,34 +71,10 @@ def write(
     """Write a generated cohort as image files, with its truth beside it."""
     from training.cohort import CohortSchema
     from training.formats.phantom import write_phantom
-
-    write_phantom(CohortSchema.load(cohort), out)
-    Console().print(f"Written: {out}", soft_wrap=True)
-
-
-@contextmanager
-def steps() -> "Iterator[OnStep]":
-    """A progress bar on standard error that names what is being done."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
+    from training.progress import steps
     from training.run import Step
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def on_step(step: Step) -> None:
-            bar.update(task, description=step.name, completed=step.done, total=step.total)
-
-        yield on_step
+    schema = CohortSchema.load(cohort)
+    with steps() as on_step:
+        write_phantom(schema, out, lambda done, total: on_step(Step("drawing", done, total)))
+    Console().print(f"Written: {out}", soft_wrap=True)

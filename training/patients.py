@@ -23,8 +23,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 AGES = {"20-<40": (20, 40), "40-<60": (40, 60), "60-<85": (60, 85)}
 
-#: A sharp polarised camera, a warm one with a ruler, a cold one with a round field, a flat soft
-#: one.
+#: A sharp polarised camera, a warm one with a ruler, a cold one with a round field, a soft one.
 DEVICES = {
     "A": Device(cast=(0, 0, 0), vignette=0.05, blur=0.0, contrast=1.05, marker="none"),
     "B": Device(cast=(12, 2, -16), vignette=0.30, blur=0.5, contrast=1.0, marker="ruler"),
@@ -41,8 +40,7 @@ class Effects(Settings):
     Attributes:
         sex: How many more hairs a male has than a female on average; a female has 3.
         age: Density that the skin lines, and a yellow over all the skin (in blue), gain in each
-            decade after 20 years. A patient also gains one age spot a decade if this is above
-            0.
+            decade after 20 years. Above 0, a patient also gains one age spot a decade.
         skin_tone: Density between neighbouring categories. Patients of one category differ
             among themselves by a standard deviation of 0.06.
         scanner: Multiple of the devices' differences: at 1 their colour casts differ by up to
@@ -70,8 +68,8 @@ class PhantomSettings(Settings):
         strength: P(upper half of the categories | lesion) - P(upper half | no lesion). Each
             patient takes, with this probability, a category from the half that belongs to the
             lesion (the upper) or to no lesion (the lower), else any; the middle of three
-            belongs to both halves by half. With an even number of categories and a prevalence
-            of 0.5 it is the phi coefficient. Exact in expectation.
+            belongs to neither. With an even number of categories and a prevalence of 0.5 it is
+            the phi coefficient. Exact in expectation.
         label_noise: Probability that the recorded lesion of a patient is wrong.
         missing: Attribute to the probability that it is not recorded, for each patient.
         scanner_of: Whether a patient has one scanner or each image its own.
@@ -83,7 +81,7 @@ class PhantomSettings(Settings):
     patients: int = Field(default=200, ge=2, le=100_000)
     images: float = Field(default=3, ge=1, le=50)
     prevalence: float = Field(default=0.5, gt=0, lt=1)
-    contrast: float = Field(default=0.28, ge=0, le=2)
+    contrast: float = Field(default=0.3, ge=0, le=2)
     correlated: str | None = None
     strength: Rate = 0
     label_noise: Rate = 0
@@ -153,10 +151,9 @@ def shares(settings: PhantomSettings, attribute: str, lesion: bool) -> list[floa
     """
     n = len(CATEGORIES[attribute])
     strength = settings.strength if attribute == settings.correlated else 0.0
-    # share of each category that lies in the half that belongs to this class
-    upper = [min(1.0, max(0.0, category + 1 - n / 2)) for category in range(n)]
-    own = upper if lesion else upper[::-1]
-    return [round((1 - strength) / n + strength * part / (n / 2), 12) for part in own]
+    half = n // 2
+    own = range(n - half, n) if lesion else range(half)
+    return [round((1 - strength) / n + strength / half * (i in own), 12) for i in range(n)]
 
 
 def _category(

@@ -58,9 +58,10 @@ def write_phantom(
 ) -> None:
     """Write the cohort as files.
 
-    They are ``images/``, ``manifest.csv``, ``truth.csv`` and ``cohort.toml``. The last uses the
-    format ``images``; read with this folder as its root it gives the same table and the same
-    pixels. All are made in a folder beside it that is renamed at the end.
+    They are ``images/``, ``manifest.csv``, ``truth.csv``, ``phantom.toml`` with every setting,
+    and ``cohort.toml``. The last uses the format ``images``; read with this folder as its root
+    it gives the same table and the same pixels. All are made in a folder beside it that is
+    renamed at the end.
 
     Args:
         schema: A cohort of the format ``phantom``.
@@ -95,10 +96,13 @@ def write_phantom(
                 on_progress(done, len(scenes))
         recorded(truth).to_csv(begun / "manifest.csv", index=False)
         truth.to_csv(begun / "truth.csv", index=False)
-        (begun / "cohort.toml").write_text(tomli_w.dumps(_written(schema)), encoding="utf-8")
+        made = _dumped(schema, source=settings.model_dump(mode="json", exclude_none=True))
+        (begun / "phantom.toml").write_text(made, encoding="utf-8")
+        source = {"manifest": "manifest.csv", "images": "images", "pattern": "{image_id}.png"}
+        moved = _dumped(schema, format="images", root="", source=source)
+        (begun / "cohort.toml").write_text(moved, encoding="utf-8")
 
 
-def _written(schema: CohortSchema) -> dict[str, Any]:
-    source = {"manifest": "manifest.csv", "images": "images", "pattern": "{image_id}.png"}
-    moved = schema.model_copy(update={"format": "images", "root": "", "source": source})
-    return moved.model_dump(mode="json", exclude_defaults=True)
+def _dumped(schema: CohortSchema, **changes: Any) -> str:
+    changed = schema.model_copy(update=changes)
+    return tomli_w.dumps(changed.model_dump(mode="json", exclude_defaults=True))

@@ -87,11 +87,8 @@ def test_strength_is_the_difference_between_the_halves(attribute, strength):
     with_, without = (np.array(shares(made, attribute, lesion)) for lesion in (True, False))
     assert with_.sum() == pytest.approx(1)
     assert without.sum() == pytest.approx(1)
-    upper = np.arange(len(with_)) >= len(with_) / 2
-    middle = np.arange(len(with_)) == (len(with_) - 1) / 2
-    half = upper + 0.5 * middle * (len(with_) % 2)
-    if len(with_) % 2 == 0:
-        assert with_ @ half - without @ half == pytest.approx(strength)
+    upper = np.arange(len(with_)) >= (len(with_) + 1) // 2
+    assert with_[upper].sum() - without[upper].sum() == pytest.approx(strength)
     np.testing.assert_allclose(with_, without[::-1])
 
 
@@ -127,7 +124,6 @@ def test_a_lesion_darkens_by_the_density_that_the_truth_states():
     ratios = []
     for (_, row), without, with_ in zip(truth.iterrows(), faint, dark, strict=True):
         if row["true_form"] != "smooth":
-            np.testing.assert_array_equal(draw(without, 48), draw(without, 48))
             continue
         x, y = int(row["lesion_x_px"] / 2), int(row["lesion_y_px"] / 2)
         region = np.s_[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3, 1]
@@ -205,6 +201,8 @@ def test_written_files_read_back_as_the_same_cohort(tmp_path):
     for contract in (SMALL, InputContract(size=20, channels=1)):
         np.testing.assert_array_equal(pixels_of(drawn, contract), pixels_of(written, contract))
     assert steps == [(i + 1, len(drawn.table)) for i in range(len(drawn.table))]
+    again = read_cohort(CohortSchema.load(tmp_path / "out" / "phantom.toml"))
+    pd.testing.assert_frame_equal(drawn.table, again.table)
     truth = pd.read_csv(tmp_path / "out" / "truth.csv", keep_default_na=False)
     assert list(truth["image_id"]) == list(drawn.table.index)
     assert {"true_lesion", "true_form", "lesion_density", "blur_px"} <= set(truth.columns)

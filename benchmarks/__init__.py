@@ -1,0 +1,1 @@
+"""Speed and accuracy comparisons; run by hand, never part of the tests."""
