@@ -191,13 +191,13 @@ class AuditEvidence:
         point = float(self.cube.point[g, m])
         low, high, reason = interval(metric, point, self.cube.draws[:, g, m], units, confidence)
         state: State = "imprecise" if high - low > self.spec.widest else "adequate"
-        if np.isnan(point):
+        defined = not np.isnan(point)
+        if not defined:
             reason = REASONS["any"] if len(self.groups[g].rows) == 0 else REASONS[metric.needs]
         if units < self.spec.minimum_patients:
             state = "insufficient"
-            reason = (
-                reason or f"rests on {units} patients, fewer than {self.spec.minimum_patients}"
-            )
+            few = f"rests on {units} patients, fewer than {self.spec.minimum_patients}"
+            reason = few if defined else reason
         if np.isnan([point, low, high]).any():
             state = "undefined"
         return Estimate(

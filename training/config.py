@@ -95,7 +95,7 @@ class RunConfig(Settings):
         return self
 
     def _chosen(self) -> tuple[Attribute, ...]:
-        return tuple(each for each in self.audit.attributes if each != COMBINATION)
+        return tuple(each for each in self.audit.attributes if each.name != COMBINATION.name)
 
     @property
     def contract(self) -> InputContract:
@@ -120,14 +120,12 @@ class RunConfig(Settings):
         from training.method import METHODS
 
         name = self.method["name"]
-        given = {key: value for key, value in self.method.items() if key != "name"}
-        settings = METHODS.get(name).settings_type.parse(given, f"method {name}")
-        attributes = self.audit.attributes or [
-            Attribute(name=n) for n in self.cohort.attributes
-        ]
+        kind = METHODS.get(name).settings_type
+        settings = kind.parse(self.method_settings, f"method {name}")
+        chosen = self._chosen() or tuple(map(self.cohort.attribute, self.cohort.attributes))
         declared = tuple(
-            self.cohort.attribute(a.name) if a == Attribute(name=a.name) else a
-            for a in attributes
+            self.cohort.attribute(each.name) if each == Attribute(name=each.name) else each
+            for each in chosen
         )
         if self.shift["attribute"]:
             declared += (COMBINATION,)

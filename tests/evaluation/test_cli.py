@@ -28,7 +28,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def evenscan(capsys, monkeypatch):
-    """Runs the command in this process, which saves the seconds of importing everything anew."""
+    """Runs the command in this process, which saves importing everything anew."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["evenscan", *map(str, arguments)])

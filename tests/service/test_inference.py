@@ -1,0 +1,183 @@
+"""Embeddings and predictions: the same numbers as the run's own, and clear refusals."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from service_samples import HERE, is_problem, png, promoted, tiny
+
+from evaluation.predictions import Predictions
+from service.runtime import Runtime, frozen_threshold
+from training.cohort import CohortSchema, read_cohort
+from training.predictor import Predictor
+
+
+def send(running, path, *files, **query):
+    parts = [("images", file) for file in files]
+    return running.client.post(f"/v1/{path}", files=parts, params=query)
+
+
+def test_a_prediction(served, trained):
+    answer = send(served, "predictions", ("a.png", png()), ("b.jpeg.png", png(50))).json()
+    assert answer["classes"] == ["absent", "present"]
+    assert answer["model"] == {"version": 1, "run": trained.name, "method": "erm"}
+    assert answer["threshold"] == frozen_threshold(trained)
+    assert [each["image"] for each in answer["predictions"]] == ["a.png", "b.jpeg.png"]
+    for each in answer["predictions"]:
+        assert sum(each["probability"].values()) == pytest.approx(1, abs=1e-5)
+        positive = each["probability"]["present"] >= answer["threshold"]
+        assert each["decision"] == ("present" if positive else "absent")
+
+
+def test_what_is_served_is_what_was_audited(served, trained, tmp_path):
+    """An image of the test rows gets over HTTP the score that the audit has read."""
+    rows = Predictions.read(trained / "predictions.parquet").only("test").table
+    sample, score = rows["sample"].iloc[0], rows["score"].iloc[0]
+    cohort = read_cohort(CohortSchema.parse(tiny()["cohort"], "test"))
+    pixels = cohort.pixels(sample, Predictor(trained).contract)
+    from PIL import Image
+
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / "image.png")
+    data = (tmp_path / "image.png").read_bytes()
+    answer = send(served, "predictions", ("x.png", data)).json()
+    assert answer["predictions"][0]["probability"]["present"] == pytest.approx(score, abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_other_modes_are_taken(served, mode):
+    data = png(mode=mode) if mode != "CMYK" else png()
+    assert send(served, "predictions", ("a.png", data)).status_code == 200
+
+
+def test_an_embedding(served, trained):
+    answer = send(served, "embeddings", ("a.png", png())).json()
+    [embedding] = answer["embeddings"]
+    columns = pd.read_parquet(trained / "embeddings.parquet").columns
+    width = sum(name.startswith("content_") for name in columns)
+    assert len(embedding["content"]) == width
+    assert embedding["style"] is None
+    assert np.isfinite(embedding["content"]).all()
+
+
+def test_a_code_that_the_model_has_not(served):
+    response = send(served, "embeddings", ("a.png", png()), part="style")
+    assert "no style code" in is_problem(response, 422)["detail"]
+
+
+def test_an_unknown_part(served):
+    is_problem(send(served, "embeddings", ("a.png", png()), part="all"), 422)
+
+
+@pytest.mark.parametrize("model", ["champion", "1"])
+def test_the_model_is_chosen(served, model):
+    response = send(served, "predictions", ("a.png", png()), model=model)
+    assert response.json()["model"]["version"] == 1
+
+
+@pytest.mark.parametrize("model", ["7", "best", "../1", "-1"])
+def test_unknown_models(served, model):
+    response = send(served, "predictions", ("a.png", png()), model=model)
+    assert "no model version" in is_problem(response, 422)["detail"]
+
+
+def test_no_champion_yet(empty):
+    response = send(empty, "predictions", ("a.png", png()))
+    assert "no champion yet" in is_problem(response, 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"GIF89a" + bytes(50), "GIF"),
+        (b"hello", "not an image"),
+        (b"", "empty"),
+        (png()[:200], "truncated"),
+        (bytes(128) + b"DICM" + bytes(50), "DICOM"),
+    ],
+)
+@pytest.mark.parametrize("path", ["predictions", "embeddings"])
+def test_wrong_images_are_named(served, path, data, found):
+    response = send(served, path, ("good.png", png()), ("scan-7.png", data))
+    [fault] = is_problem(response, 422)["errors"]
+    assert fault["where"] == "scan-7.png"
+    assert found in fault["found"]
+
+
+def test_too_many_images(served):
+    response = send(served, "predictions", *[("a.png", png())] * 4)
+    assert "at most 3" in is_problem(response, 422)["detail"]
+
+
+def test_a_field_instead_of_a_file(served):
+    response = served.client.post(
+        "/v1/predictions", files={"images": (None, "text")}, headers={"host": HERE[7:]}
+    )
+    is_problem(response, 422)
+
+
+def test_readiness_means_that_the_champion_is_loaded(served):
+    response = served.client.get("/health/ready")
+    assert response.status_code == 200
+    assert set(response.json()["checks"].values()) == {"ok"}
+
+
+def test_a_damaged_champion_is_not_ready(empty, trained):
+    version = promoted(empty.services.registry, trained)
+    (empty.services.registry.directory(version) / "model.onnx").write_bytes(b"damaged")
+    response = empty.client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["champion"] == "failed with RuntimeError"
+    is_problem(send(empty, "predictions", ("a.png", png())), 500)
+
+
+def test_a_lost_database_is_not_ready(empty, monkeypatch):
+    def lost():
+        raise OSError
+
+    monkeypatch.setattr(empty.services.database, "ping", lost)
+    response = empty.client.get("/health/ready")
+    assert (response.status_code, response.json()["status"]) == (503, "not ready")
+    assert empty.client.get("/health/live").status_code == 200
+
+
+def test_the_version_used_least_recently_is_let_go(registry, trained):
+    loads = []
+
+    def load(directory):
+        loads.append(directory.name)
+        return Predictor(directory, threads=1)
+
+    for job in "abc":
+        registry.register(trained, job)
+    runtime = Runtime(registry, 2, load)
+    for name in ["1", "2", "1", "3", "1", "2"]:
+        runtime.model(name)
+    assert loads == ["1", "2", "3", "2"]
+
+
+def test_models_are_listed_with_their_history(empty, trained):
+    assert empty.client.get("/v1/models").json() == {"models": []}
+    promoted(empty.services.registry, trained)
+    [model] = empty.client.get("/v1/models").json()["models"]
+    assert (model["version"], model["champion"], model["method"]) == (1, True, "erm")
+    history = empty.client.get("/v1/models/1").json()
+    assert [move["who"] for move in history["moves"]] == ["a test"]
+
+
+def test_promotion_over_http(empty, trained):
+    empty.services.registry.register(trained)
+    body = {"who": "Dr A", "why": "Held for want of data, which came."}
+    answer = empty.client.post("/v1/models/1/promote", json=body).json()
+    assert answer["champion"]
+    assert answer["moves"][0]["why"] == body["why"]
+    is_problem(empty.client.post("/v1/models/2/promote", json=body), 404)
+    is_problem(empty.client.post("/v1/models/1/promote", json={"who": "x"}), 422)
+    is_problem(empty.client.post("/v1/models/1/promote", json=body | {"x": 1}), 422)
+
+
+def test_a_version_is_served_from_its_own_copy(empty, trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    promoted(empty.services.registry, run)
+    shutil.rmtree(run)
+    assert send(empty, "predictions", ("a.png", png())).status_code == 200

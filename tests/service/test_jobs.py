@@ -1,0 +1,248 @@
+"""Audits and retrainings as jobs, done by a real worker in this process."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from service_samples import NOTHING, is_problem, tiny
+
+from evaluation.audit import Audit
+from service.jobs import Jobs
+
+
+def table(rows=80):
+    generator = np.random.default_rng(0)
+    label = generator.integers(0, 2, rows)
+    return pd.DataFrame(
+        {
+            "sample": [f"s{n}" for n in range(rows)],
+            "patient": [f"p{n // 2}" for n in range(rows)],
+            "label": label,
+            "score": np.clip(0.3 * label + 0.6 * generator.random(rows), 0, 1),
+            "sex": np.where(np.arange(rows) % 3, "female", "male"),
+        }
+    )
+
+
+def post(running, frame, attributes="sex", policy=None, name="mine.csv"):
+    files = {"predictions": (name, frame.to_csv(index=False))}
+    if policy is not None:
+        files["policy"] = ("policy.toml", policy)
+    return running.client.post("/v1/audits", files=files, data={"attributes": attributes})
+
+
+def ended(running, response, seconds=60):
+    """The job of an accepted request, once it has ended."""
+    assert response.status_code == 202, response.text
+    assert response.headers["retry-after"] == "2"
+    location = response.headers["location"]
+    assert response.json() == {"job": location.rpartition("/")[2], "location": location}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        job = running.client.get(location).json()
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.05)
+    raise TimeoutError(job)
+
+
+POLICY = """
+name = "least"
+[[clause]]
+quantity = "overall"
+metric = "auroc"
+minimum = 0.99
+"""
+
+
+def test_an_audit(worked):
+    job = ended(worked, post(worked, table(), policy=POLICY))
+    assert (job["state"], job["kind"], job["progress"]) == ("succeeded", "audit", 1.0)
+    assert job["result"]["verdict"] == "FAIL"
+    assert "AUROC overall is at least 0.99: FAIL" in job["reason"]
+    response = worked.client.get(job["result"]["links"]["audit"])
+    assert response.headers["content-type"] == "application/json"
+    audit = Audit.from_json(response.text)
+    assert audit.verdict == "FAIL"
+    assert {group.group for group in audit.cohort} >= {"sex: female", "sex: male"}
+    report = worked.client.get(job["result"]["links"]["report"])
+    assert report.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in report.headers["content-security-policy"]
+    assert "FAIL" in report.text
+
+
+def test_an_audit_without_a_policy_has_no_verdict(worked):
+    job = ended(worked, post(worked, table()))
+    assert (job["state"], job["result"]["verdict"]) == ("succeeded", None)
+
+
+def test_faults_of_a_table_are_told_before_it_is_queued(worked):
+    frame = table()
+    frame.loc[3, "score"] = 1.3
+    frame.loc[5, "sample"] = "s0"
+    before = len(worked.client.get("/v1/jobs?limit=100").json()["jobs"])
+    body = is_problem(post(worked, frame), 422)
+    places = {(fault["row"], fault["column"]) for fault in body["errors"]}
+    assert places == {(4, "score"), (6, "sample")}
+    assert len(worked.client.get("/v1/jobs?limit=100").json()["jobs"]) == before
+    assert list(worked.services.layout.uploads.glob("*/*")) == list(
+        worked.services.layout.uploads.glob("*/predictions.csv")
+    )
+
+
+def test_a_refused_upload_is_not_kept(worked):
+    before = sorted(worked.services.layout.uploads.iterdir())
+    is_problem(post(worked, table().drop(columns="label")), 422)
+    assert sorted(worked.services.layout.uploads.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda f: f.drop(columns="sex"), "no attribute column 'sex'"),
+        (lambda f: f.drop(columns="score"), "no score column"),
+        (lambda f: f.assign(label=2), "label"),
+        (lambda f: f.assign(sex=""), "every value is missing"),
+        (lambda f: f.iloc[:0], "no rows"),
+    ],
+)
+def test_bad_tables(worked, change, found):
+    body = is_problem(post(worked, change(table())), 422)
+    assert found in body["detail"]
+    assert str(worked.settings.home) not in body["detail"]
+
+
+def test_not_a_table(worked):
+    files = {"predictions": ("x.parquet", b"PAR1 and then nothing")}
+    response = worked.client.post("/v1/audits", files=files, data={"attributes": "sex"})
+    body = is_problem(response, 422)
+    assert "not readable as a table" in body["detail"]
+    assert str(worked.settings.home) not in body["detail"]
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x", "../../x.exe"])
+def test_other_files(worked, name):
+    assert ".csv or .parquet" in is_problem(post(worked, table(), name=name), 422)["detail"]
+
+
+@pytest.mark.parametrize("policy", ["name = ", 'name = "x"', 'name = "x"\nclauses = 1'])
+def test_bad_policies(worked, policy):
+    is_problem(post(worked, table(), policy=policy), 422)
+
+
+def test_an_audit_that_cannot_be_made_fails_with_its_reason(worked):
+    """All rows are of training: the table fits, the audit finds nothing to judge."""
+    job = ended(worked, post(worked, table().assign(split="train")))
+    assert job["state"] == "failed"
+    assert "no test rows" in job["reason"]
+    assert job["errors"][0]["found"] == "has no test rows"
+
+
+def test_no_worker(empty):
+    response = post(empty, table())
+    body = is_problem(response, 503)
+    assert "evenscan worker" in body["detail"]
+    assert response.headers["retry-after"]
+    assert empty.client.get("/v1/jobs").json() == {"jobs": []}
+
+
+def test_retraining_promotes_the_first_model_that_passes_and_holds_a_worse_one(worked):
+    """First no champion and a PASS, then a policy that no model passes."""
+    client = worked.client
+    first = ended(worked, client.post("/v1/retrain", json=tiny()))
+    assert first["state"] == "succeeded", first
+    assert first["result"]["promoted"]
+    assert first["result"]["version"] == 1
+    assert first["result"]["patients"] == 60
+    assert "no champion to compare with" in first["reason"]
+    [move] = client.get("/v1/models/1").json()["moves"]
+    assert (move["who"], move["audit"]) == (f"job {first['id']}", first["id"])
+
+    held = ended(worked, client.post("/v1/retrain", json=tiny(policy=NOTHING, seed=1)))
+    assert held["state"] == "succeeded", held
+    assert not held["result"]["promoted"]
+    assert held["result"]["champion"] == 1
+    assert "Held against version 1: FAIL. Brier score overall is at most 0" in held["reason"]
+    assert [m["champion"] for m in client.get("/v1/models").json()["models"]] == [False, True]
+
+    audit = Audit.from_json(client.get(held["result"]["links"]["audit"]).text)
+    assert (audit.champion, audit.verdict) == ("version 1", "FAIL")
+    assert list(worked.services.layout.jobs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"method": "emr"}, "Did you mean 'erm'?"),
+        ({"method": {"name": "erm", "epoch": 1}}, "Did you mean 'epochs'?"),
+        ({"method": {"name": "erm", "epochs": 0}}, "epochs"),
+        ({"method": None}, "no method is named"),
+        ({"cohort": "phantm"}, "Did you mean 'phantom'?"),
+        ({"cohort": 3}, "cohort"),
+        ({"shift": {"name": "unseen"}}, "no shift is called"),
+        ({"audit": {"attributes": ["age"]}}, "no attribute is called 'age'"),
+        ({"sise": 28}, "Did you mean 'size'?"),
+        ({"policy": None}, "no policy for the gate"),
+        ({"policy": {"name": "x"}}, "clause"),
+    ],
+)
+def test_bad_retrain_requests_are_refused_before_they_are_queued(worked, change, found):
+    response = worked.client.post("/v1/retrain", json=tiny(**change))
+    assert found in is_problem(response, 422)["detail"]
+
+
+@pytest.mark.parametrize("body", [[], "text", 3])
+def test_a_body_that_is_no_object(worked, body):
+    is_problem(worked.client.post("/v1/retrain", json=body), 422)
+
+
+def test_paths_in_a_cohort_do_not_leave_its_folder(worked):
+    request = tiny()
+    request["cohort"] |= {"root": "../../etc"}
+    is_problem(worked.client.post("/v1/retrain", json=request), 422)
+
+
+def test_a_cohort_by_name(worked, tmp_path):
+    from service.routes.retrain import expand
+
+    request = expand({"cohort": "phantom", "method": "erm"}, worked.settings)
+    assert request["cohort"]["name"] == "phantom"
+    assert request["method"] == {"name": "erm"}
+
+
+def test_a_crash_of_a_step_ends_the_job_without_a_traceback(worked, monkeypatch):
+    def crash(*arguments):
+        raise ZeroDivisionError("inside /home/somebody")
+
+    monkeypatch.setattr("service.retrain.execute", crash)
+    job = ended(worked, worked.client.post("/v1/retrain", json=tiny()))
+    assert job["state"] == "failed"
+    assert job["reason"].startswith("The step 'train' stopped with ZeroDivisionError.")
+    assert "somebody" not in str(job)
+
+
+def test_an_unreadable_cohort_ends_the_job_with_its_faults(worked):
+    cohort = tiny()["cohort"] | {
+        "format": "images",
+        "root": "missing",
+        "source": {"manifest": "table.csv", "images": "images", "pattern": "{file}"},
+    }
+    response = worked.client.post("/v1/retrain", json=tiny(cohort=cohort))
+    job = ended(worked, response)
+    assert (job["state"], job["step"]) == ("failed", "ingest")
+    assert job["errors"]
+
+
+def test_jobs_are_listed_newest_first(worked):
+    jobs = worked.client.get("/v1/jobs?limit=2").json()["jobs"]
+    assert len(jobs) == 2
+    assert jobs[0]["created"] >= jobs[1]["created"]
+    is_problem(worked.client.get("/v1/jobs?limit=0"), 422)
+
+
+def test_an_end_is_final(worked):
+    job = worked.client.get("/v1/jobs?limit=1").json()["jobs"][0]
+    Jobs(worked.services.database).begin(job["id"], "again")
+    after = worked.client.get(f"/v1/jobs/{job['id']}").json()
+    assert after["state"] == job["state"]

