@@ -71,7 +71,7 @@ class Comparison:
         low, high, reason = self.interval(g, m, confidence)
         state: State = "undefined" if np.isnan([point, low, high]).any() else "adequate"
         if state == "adequate" and units < minimum:
-            state, reason = "insufficient", f"rests on {units} patients, fewer than {minimum}"
+            state, reason = "insufficient", f"rests on {units} patients"
         return Change(
             metric=metric_name,
             group=group_name,

@@ -196,8 +196,7 @@ class AuditEvidence:
             reason = REASONS["any"] if len(self.groups[g].rows) == 0 else REASONS[metric.needs]
         if units < self.spec.minimum_patients:
             state = "insufficient"
-            few = f"rests on {units} patients, fewer than {self.spec.minimum_patients}"
-            reason = few if defined else reason
+            reason = f"rests on {units} patients" if defined else reason
         if np.isnan([point, low, high]).any():
             state = "undefined"
         return Estimate(

@@ -19,7 +19,7 @@ def metric_frame(
 
     Args:
         predictions: Checked predictions.
-        metrics: Any functions of ``(y_true, y_pred)``, fairlearn's and scikit-learn's among them.
+        metrics: Any functions of ``(y_true, y_pred)``, such as fairlearn's.
         attributes: Attributes whose crossing makes the groups; a missing value is the group
             ``(missing)``.
         threshold: ``y_pred`` is the decision from this score on; None passes the scores.

@@ -57,7 +57,7 @@ def interval(
     if not metric.proportion or point not in (0.0, 1.0):
         return Interval(np.nan, np.nan, "no variation between patients")
     reach = exact_reach(units, confidence)
-    note = "exact binomial bound, since no resample varies"
+    note = "exact bound: no resample varies"
     return Interval(1 - reach, 1.0, note) if point == 1 else Interval(0.0, reach, note)
 
 

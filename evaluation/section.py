@@ -77,9 +77,14 @@ def paragraph(text: str) -> Markup:
 def badge(verdict: str | None) -> Markup:
     """A verdict as a word with a sign, never by colour alone."""
     sign = {"PASS": "✓", "FAIL": "✗", "INSUFFICIENT": "?"}.get(verdict or "", "·")
-    word = verdict or "NOT APPLICABLE"
-    css = word.lower().replace(" ", "-")
+    word = verdict or "N/A"
+    css = word.lower().replace("/", "")
     return Markup('<span class="badge {}">{} {}</span>').format(css, sign, word)
+
+
+def folded(summary: str, body: Markup) -> Markup:
+    """A part that opens on demand, and is left out on paper."""
+    return Markup("<details><summary>{}</summary>{}</details>").format(summary, body)
 
 
 def joined(parts: Iterable[Markup]) -> Markup:

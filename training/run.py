@@ -277,7 +277,8 @@ def _predict(
     if config.shift["attribute"]:
         table[COMBINATION.name] = _combination(config, cohort, split).iloc[rows]
     table = table.rename_axis("sample").reset_index()
-    predictions = Predictions.from_table(table, names, source=config.method["name"])
+    source = f"{config.method['name']} on {cohort.schema.name}"
+    predictions = Predictions.from_table(table, names, source=source)
     predictions.write(work / "predictions.parquet")
     latents = {"content": np.concatenate([block.content for block in blocks])}
     if predictor.has_style:

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from evaluation.audit import Audit
-from evaluation.section import Section, joined, paragraph
+from evaluation.section import Section, folded, joined, paragraph
 from evaluation.sections.groups import estimates_table
 
 
@@ -21,6 +21,9 @@ class Crossings(Section):
         """The section's body as HTML."""
         sizes = [size for size in audit.cohort if len(size.attributes) > 1]
         note = (
-            "A model can be even across each attribute and still fail where two of them meet."
+            "A model can be even across each attribute and still fail where two of them meet. "
+            "The full table opens below; it is left out on paper, and its numbers are in "
+            "audit.json."
         )
-        return joined([paragraph(note), estimates_table(audit, sizes)])
+        full = folded(f"All {len(sizes)} crossed groups", estimates_table(audit, sizes))
+        return joined([paragraph(note), full])

@@ -6,7 +6,7 @@ from markupsafe import Markup
 from evaluation.audit import Audit
 from evaluation.findings import Gap
 from evaluation.metric import METRICS
-from evaluation.section import Section, joined, number, paragraph, table, with_interval
+from evaluation.section import Section, folded, joined, number, paragraph, table, with_interval
 
 
 class Gaps(Section):
@@ -35,8 +35,12 @@ class Gaps(Section):
             "Its value",
             "Not ranked",
         ]
-        rows = [self._row(gap) for gap in audit.gaps]
-        return joined([paragraph(note), table(head, rows)])
+        single = [self._row(gap) for gap in audit.gaps if len(gap.attributes) == 1]
+        crossed = [self._row(gap) for gap in audit.gaps if len(gap.attributes) > 1]
+        parts = [paragraph(note), table(head, single)]
+        if crossed:
+            parts.append(folded(f"{len(crossed)} gaps of crossed groups", table(head, crossed)))
+        return joined(parts)
 
     def _row(self, gap: Gap) -> tuple[object, ...]:
         attribute = " × ".join(gap.attributes)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from service_samples import NOTHING, is_problem, tiny
+from service_samples import NOTHING, is_problem, promoted, tiny
 
 from evaluation.audit import Audit
 from service.jobs import Jobs
@@ -147,26 +147,20 @@ def test_no_worker(empty):
     assert empty.client.get("/v1/jobs").json() == {"jobs": []}
 
 
-def test_retraining_promotes_the_first_model_that_passes_and_holds_a_worse_one(worked):
-    """First no champion and a PASS, then a policy that no model passes."""
+def test_a_retraining_that_fails_the_policy_is_held(worked, trained):
     client = worked.client
-    first = ended(worked, client.post("/v1/retrain", json=tiny()))
-    assert first["state"] == "succeeded", first
-    assert first["result"]["promoted"]
-    assert first["result"]["version"] == 1
-    assert first["result"]["patients"] == 60
-    assert "no champion to compare with" in first["reason"]
-    [move] = client.get("/v1/models/1").json()["moves"]
-    assert (move["who"], move["audit"]) == (f"job {first['id']}", first["id"])
-
-    held = ended(worked, client.post("/v1/retrain", json=tiny(policy=NOTHING, seed=1)))
-    assert held["state"] == "succeeded", held
-    assert not held["result"]["promoted"]
-    assert held["result"]["champion"] == 1
-    assert "Held against version 1: FAIL. Brier score overall is at most 0" in held["reason"]
-    assert [m["champion"] for m in client.get("/v1/models").json()["models"]] == [False, True]
-
-    audit = Audit.from_json(client.get(held["result"]["links"]["audit"]).text)
+    promoted(worked.services.registry, trained)
+    job = ended(worked, client.post("/v1/retrain", json=tiny(policy=NOTHING, seed=1)))
+    assert job["state"] == "succeeded", job
+    assert (job["result"]["version"], job["result"]["champion"]) == (2, 1)
+    assert (job["result"]["promoted"], job["result"]["patients"]) == (False, 60)
+    assert "Held against version 1: FAIL. Brier score overall is at most 0" in job["reason"]
+    models = client.get("/v1/models").json()["models"]
+    assert [(model["version"], model["champion"]) for model in models] == [
+        (2, False),
+        (1, True),
+    ]
+    audit = Audit.from_json(client.get(job["result"]["links"]["audit"]).text)
     assert (audit.champion, audit.verdict) == ("version 1", "FAIL")
     assert list(worked.services.layout.jobs.iterdir()) == []
 

