@@ -9,6 +9,9 @@ from service_samples import NOTHING, is_problem, promoted, tiny
 
 from evaluation.audit import Audit
 from service.jobs import Jobs
+from service.jobs import add as jobs_add
+from service.queue import JOBS
+from service.workflows import Workflows
 
 
 def table(rows=80):
@@ -86,9 +89,6 @@ def test_faults_of_a_table_are_told_before_it_is_queued(worked):
     places = {(fault["row"], fault["column"]) for fault in body["errors"]}
     assert places == {(4, "score"), (6, "sample")}
     assert len(worked.client.get("/v1/jobs?limit=100").json()["jobs"]) == before
-    assert list(worked.services.layout.uploads.glob("*/*")) == list(
-        worked.services.layout.uploads.glob("*/predictions.csv")
-    )
 
 
 def test_a_refused_upload_is_not_kept(worked):
@@ -111,6 +111,18 @@ def test_bad_tables(worked, change, found):
     body = is_problem(post(worked, change(table())), 422)
     assert found in body["detail"]
     assert str(worked.settings.home) not in body["detail"]
+
+
+@pytest.mark.parametrize("attributes", ["", " , "])
+def test_no_attribute(worked, attributes):
+    response = post(worked, table(), attributes=attributes)
+    assert is_problem(response, 422)["errors"][0]["column"] == "attributes"
+
+
+def test_an_upload_is_not_kept_longer_than_its_job(worked):
+    ended(worked, post(worked, table()))
+    ended(worked, post(worked, table().assign(split="train")))
+    assert list(worked.services.layout.uploads.iterdir()) == []
 
 
 def test_not_a_table(worked):
@@ -233,6 +245,37 @@ def test_jobs_are_listed_newest_first(worked):
     assert len(jobs) == 2
     assert jobs[0]["created"] >= jobs[1]["created"]
     is_problem(worked.client.get("/v1/jobs?limit=0"), 422)
+
+
+def test_a_cancelled_workflow_ends_its_job(worked):
+    queue, jobs = worked.services.queue, worked.services.jobs
+    with worked.services.database.write() as session:
+        jobs_add(session, "later", "retrain", tiny())
+    options = {"workflow_name": "retrain", "queue_name": JOBS, "workflow_id": "later"}
+    queue.client.enqueue(options | {"delay_seconds": 600}, "later")
+    workflows = Workflows(worked.settings, worked.services.database)
+    workflows.reconcile()
+    assert jobs.get("later").state == "queued"
+    queue.client.cancel_workflow("later")
+    workflows.reconcile()
+    assert jobs.get("later").state == "cancelled"
+
+
+def test_a_job_whose_workflow_broke_off_ends(worked, monkeypatch):
+    """The row could not even be written when the step began."""
+
+    def lost(jobs, job, step):
+        raise OSError
+
+    monkeypatch.setattr(Jobs, "begin", lost)
+    location = post(worked, table()).headers["location"]
+    workflows = Workflows(worked.settings, worked.services.database)
+    deadline = time.monotonic() + 20
+    while worked.client.get(location).json()["state"] == "queued":
+        workflows.reconcile()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "broke off" in worked.client.get(location).json()["reason"]
 
 
 def test_an_end_is_final(worked):

@@ -82,7 +82,7 @@ def test_promotion_over_another_champion_than_compared(registry, trained):
     assert registry.champion().id == third.id
 
 
-@pytest.mark.parametrize("name", ["2", "0", "-1", "best", "", "1e3", "²"])
+@pytest.mark.parametrize("name", ["2", "0", "-1", "best", "", "1e3", "²", "9" * 40])
 def test_unknown_names(registry, trained, name):
     registry.register(trained)
     with pytest.raises(InputError):

@@ -1,0 +1,1 @@
+"""Embeddings, predictions, audits and gated retraining over REST."""

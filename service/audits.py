@@ -1,0 +1,105 @@
+"""Audits that the service makes, and where they are kept."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from evaluation.audit import Audit, AuditSpec, audit
+from evaluation.errors import Fault, InputError
+from evaluation.files import atomic_path
+from evaluation.groups import Attribute
+from evaluation.policy import Policy
+from evaluation.predictions import Predictions
+from evaluation.report import write
+from evaluation.settings import Settings
+from service.database import Database
+from service.tables import AuditRecord
+
+
+class AuditRequest(Settings):
+    """An audit of a predictions file that was uploaded.
+
+    Attributes:
+        predictions: The file, a CSV or Parquet table.
+        attributes: Columns that groups are made of.
+        policy: The policy, as read from its TOML; None for an audit without a verdict.
+    """
+
+    predictions: Path
+    attributes: tuple[str, ...]
+    policy: dict[str, Any] | None = None
+
+    def read(self) -> tuple[Predictions, AuditSpec, Policy | None]:
+        """What to audit, all of it checked.
+
+        Raises:
+            InputError: The table or the policy does not fit; every fault is there.
+        """
+        attributes = tuple(Attribute(name=name) for name in self.attributes)
+        policy = Policy.parse(self.policy, "policy") if self.policy is not None else None
+        try:
+            predictions = Predictions.read(self.predictions, self.attributes)
+        except InputError as error:
+            raise InputError(*map(self._named, error.faults)) from None
+        for attribute in attributes:
+            attribute.values(predictions.table[attribute.name], predictions.source)
+        return predictions, AuditSpec(attributes=attributes), policy
+
+    def _named(self, fault: Fault) -> Fault:
+        """The fault without the folder, which is no business of who asks."""
+        path, name = str(self.predictions), self.predictions.name
+        return replace(
+            fault, where=fault.where.replace(path, name), found=fault.found.replace(path, name)
+        )
+
+    def make(self) -> tuple[Audit, Predictions]:
+        """Audit.
+
+        Raises:
+            InputError: See :meth:`read`.
+        """
+        predictions, spec, policy = self.read()
+        return audit(predictions, spec, policy), predictions
+
+
+def store(
+    database: Database,
+    folder: Path,
+    name: str,
+    made: Audit,
+    predictions: Predictions,
+    version: int | None = None,
+) -> None:
+    """Keep an audit with its report and predictions; a second call replaces the first.
+
+    Args:
+        database: For the row.
+        folder: Of all audits.
+        name: Id of the audit.
+        made: The audit.
+        predictions: What was audited.
+        version: The model version it judges, if it is one.
+    """
+    target = folder / name
+    with atomic_path(target) as partial:
+        partial.mkdir()
+        write(made, partial)
+        predictions.write(partial / "predictions.parquet")
+        shutil.rmtree(target, ignore_errors=True)
+    with database.write() as session:
+        session.merge(
+            AuditRecord(id=name, verdict=made.verdict, directory=name, version_id=version)
+        )
+
+
+def clause_sentences(made: Audit) -> str:
+    """The verdict, and what decided each clause that did not pass."""
+    if made.verdict is None:
+        return "No policy was given, so there is no verdict."
+    open_clauses = [
+        f"{clause.clause}: {clause.verdict}. {clause.reason}"
+        for clause in made.clauses
+        if clause.verdict not in ("PASS", None)
+    ]
+    return " ".join([f"{made.verdict}.", *open_clauses])

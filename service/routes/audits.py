@@ -1,0 +1,110 @@
+"""Audits of predictions files, and their reports."""
+
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi.responses import FileResponse
+
+from evaluation.errors import Fault, InputError
+from service.errors import documented, not_found
+from service.queue import new_id
+from service.services import Parts, Services, takes
+from service.submissions import Accepted, submit
+from service.tables import AuditRecord
+
+router = APIRouter(prefix="/v1/audits", tags=["audits"])
+
+SUFFIXES = (".csv", ".parquet")
+
+#: A report brings its styles and figures along and loads nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=documented(400, 415, 422, 503),
+    dependencies=[takes("multipart/form-data")],
+)
+def request_audit(
+    parts: Parts,
+    response: Response,
+    predictions: Annotated[UploadFile, File(description="CSV or Parquet table.")],
+    attributes: Annotated[
+        list[str], Form(description="Columns that groups are made of; repeated or with commas.")
+    ],
+    policy: Annotated[UploadFile | None, File(description="Policy, a TOML file.")] = None,
+) -> Accepted:
+    """Audit a predictions file: columns sample, patient, label, score, the attributes, split.
+
+    The table is checked before the answer, so a job that was taken on has a table that fits.
+    """
+    job = new_id()
+    folder = parts.layout.uploads / job
+    request: dict[str, Any] = {
+        "attributes": _names(attributes),
+        "policy": None if policy is None else _read_policy(policy),
+    }
+    try:
+        request["predictions"] = str(_keep(predictions, folder))
+        return submit(parts, job, "audit", request, response)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@router.get("/{audit}", response_class=FileResponse, responses=documented(404))
+def get_audit(parts: Parts, audit: str) -> FileResponse:
+    """The findings, as JSON. Undefined numbers are null."""
+    return FileResponse(_folder(parts, audit) / "audit.json", media_type="application/json")
+
+
+@router.get("/{audit}/report", response_class=FileResponse, responses=documented(404))
+def get_report(parts: Parts, audit: str) -> FileResponse:
+    """The report, as HTML."""
+    headers = {"Content-Security-Policy": POLICY}
+    return FileResponse(
+        _folder(parts, audit) / "report.html", media_type="text/html", headers=headers
+    )
+
+
+def _names(given: list[str]) -> list[str]:
+    names = [name.strip() for part in given for name in part.split(",")]
+    if not (named := list(dict.fromkeys(filter(None, names)))):
+        remedy = "Name the columns that groups are made of."
+        raise InputError(Fault("body", "no attribute is named", remedy, column="attributes"))
+    return named
+
+
+def _folder(parts: Services, audit: str) -> Path:
+    with parts.database.read() as session:
+        row = session.get(AuditRecord, audit)
+    if row is None:
+        raise not_found("audit", audit, "/v1/jobs")
+    return parts.layout.audits / row.directory
+
+
+def _keep(upload: UploadFile, folder: Path) -> Path:
+    """Copy an upload into a new folder. Its own name is kept for messages, never for a path."""
+    name = (upload.filename or "predictions").replace("\\", "/").rpartition("/")[2]
+    suffix = Path(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        found = f"the file is called '{name}'"
+        remedy = f"Give a table that ends in {' or '.join(SUFFIXES)}."
+        raise InputError(Fault("body", found, remedy, column="predictions"))
+    folder.mkdir()
+    path = folder / f"predictions{suffix}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)
+    return path
+
+
+def _read_policy(upload: UploadFile) -> dict[str, Any]:
+    try:
+        return tomllib.loads(upload.file.read().decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found = f"not readable as TOML: {error}"
+        raise InputError(Fault("body", found, "Correct it.", column="policy")) from None

@@ -1,0 +1,68 @@
+"""Retraining behind the fairness gate."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Response
+
+from evaluation.errors import Fault, InputError, unknown_name
+from evaluation.registry import Registry
+from evaluation.settings import read_toml
+from service.errors import documented
+from service.queue import new_id
+from service.services import Parts, takes
+from service.settings import ServiceSettings
+from service.submissions import Accepted, submit
+
+router = APIRouter(prefix="/v1/retrain", tags=["retrain"])
+
+#: The methods' names. Their classes need torch, which only the worker loads.
+METHOD_NAMES = Registry[object]("training.methods", "method", object)
+
+EXAMPLE = {"cohort": "phantom", "method": {"name": "clear_vae"}, "size": 28, "seed": 0}
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=documented(400, 415, 422, 503),
+    dependencies=[takes("application/json")],
+)
+def request_retrain(
+    parts: Parts,
+    response: Response,
+    body: Annotated[
+        dict[str, Any],
+        Body(
+            description="A training configuration. The cohort may be the name of one that the "
+            "service knows, the method a name alone.",
+            examples=[EXAMPLE],
+        ),
+    ],
+) -> Accepted:
+    """Train a challenger, audit it, compare it with the champion, and promote or hold it.
+
+    The configuration is checked completely before the answer.
+    """
+    request = expand(body, parts.settings)
+    return submit(parts, new_id(), "retrain", request, response)
+
+
+def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:
+    """The configuration with the cohort's file in place of its name.
+
+    Raises:
+        InputError: No cohort or method has the name.
+    """
+    request = dict(body)
+    if isinstance(method := request.get("method"), str):
+        request["method"] = {"name": method}
+    elif not isinstance(method, dict) or not isinstance(method.get("name"), str):
+        remedy = f"Available: {', '.join(METHOD_NAMES.names())}."
+        raise InputError(Fault("body", "no method is named", remedy, column="method"))
+    METHOD_NAMES.check(request["method"]["name"], "body, method")
+    if isinstance(cohort := request.get("cohort"), str):
+        files = {path.stem: path for path in settings.cohorts.glob("*.toml")}
+        if cohort not in files:
+            raise unknown_name("cohort", cohort, files, "body, cohort")
+        request["cohort"] = read_toml(files[cohort])
+    return request
