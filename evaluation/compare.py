@@ -9,7 +9,7 @@ from evaluation.bootstrap import bootstrap
 from evaluation.errors import Fault, InputError
 from evaluation.findings import Change, State
 from evaluation.groups import Group
-from evaluation.intervals import Interval, exact_reach, is_degenerate
+from evaluation.intervals import Interval, exact_reach, is_degenerate, percentile_interval
 from evaluation.metric import Array, Metric, Reads
 from evaluation.predictions import Predictions
 
@@ -53,14 +53,12 @@ class Comparison:
             is none.
         """
         point, draws = self.point[group, metric], self.draws[:, group, metric]
-        defined = draws[~np.isnan(draws)]
-        if np.isnan(point) or len(defined) < 0.95 * len(draws):
+        if np.isnan(point):
             return Interval(np.nan, np.nan, "undefined")
         if is_degenerate(point, draws):
             reach = exact_reach(int(self.units[group, metric]), confidence)
             return Interval(max(point - reach, -1.0), min(point + reach, 1.0))
-        low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Interval(float(low), float(high))
+        return percentile_interval(draws, confidence)
 
     def finding(
         self, group: tuple[int, str], metric: tuple[int, str], confidence: float, minimum: int

@@ -139,29 +139,12 @@ class Leakage(Settings):
     reason: str = ""
 
 
-class Change(Settings):
+class Change(Estimate):
     """How much better or worse the audited model is than the champion, on the same samples.
 
-    Attributes:
-        metric: Its name.
-        group: Name of the group.
-        value: Audited model minus champion, turned so that positive is better; NaN where
-            undefined.
-        low: Lower end of the paired interval.
-        high: Upper end.
-        units: Patients that the metric rests on.
-        state: As of :class:`Estimate`.
-        reason: Why it is undefined, else empty.
+    ``value`` is the audited model minus the champion, turned so that positive is better; its
+    interval is paired. The rest is as of :class:`Estimate`.
     """
-
-    metric: str
-    group: str
-    value: Number
-    low: Number
-    high: Number
-    units: int
-    state: State
-    reason: str = ""
 
 
 class ClauseVerdict(Settings):

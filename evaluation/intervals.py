@@ -48,17 +48,27 @@ def interval(
     """
     if np.isnan(point):
         return Interval(np.nan, np.nan, "undefined")
-    defined = draws[~np.isnan(draws)]
-    if len(defined) < (1 - _UNDEFINED_DRAWS) * len(draws) or len(defined) == 0:
-        return Interval(np.nan, np.nan, "undefined in too many resamples")
-    if not is_degenerate(point, draws):
-        low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Interval(float(low), float(high))
+    found = percentile_interval(draws, confidence)
+    if np.isnan(found.low) or not is_degenerate(point, draws):
+        return found
     if not metric.proportion or point not in (0.0, 1.0):
         return Interval(np.nan, np.nan, "no variation between patients")
     reach = exact_reach(units, confidence)
     note = "exact bound: no resample varies"
     return Interval(1 - reach, 1.0, note) if point == 1 else Interval(0.0, reach, note)
+
+
+def percentile_interval(draws: Array, confidence: float) -> Interval:
+    """The middle share of the draws; none if more than 5 % of them are undefined.
+
+    >>> percentile_interval(np.arange(101.0), 0.5)[:2]
+    (25.0, 75.0)
+    """
+    defined = draws[~np.isnan(draws)]
+    if len(defined) == 0 or len(defined) < (1 - _UNDEFINED_DRAWS) * len(draws):
+        return Interval(np.nan, np.nan, "undefined in too many resamples")
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
 
 
 def is_degenerate(point: float, draws: Array) -> bool:

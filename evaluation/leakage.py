@@ -7,6 +7,7 @@ from sklearn.model_selection import GroupKFold
 from evaluation.bootstrap import patient_weights
 from evaluation.findings import Leakage
 from evaluation.groups import MISSING
+from evaluation.intervals import percentile_interval
 from evaluation.metric import Array
 from evaluation.metrics.auroc import auroc
 
@@ -80,8 +81,7 @@ def leakage(
     point = sum(w * float(p.auroc(p.scores[0])) for w, p in zip(share, scored, strict=True))
     chance = sum(w * p.chance() for w, p in zip(share, scored, strict=True))
     drawn = sum(w * p.resampled(draws, seed) for w, p in zip(share, scored, strict=True))
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.nanquantile(drawn, tails)
+    low, high, _ = percentile_interval(np.asarray(drawn), confidence)
     return Leakage(
         latent=latent,
         attribute=attribute,

@@ -24,8 +24,9 @@ from service.settings import ServiceSettings
 from training.cohort import Cohort, CohortSchema, read_cohort
 from training.config import RunConfig
 from training.formats.phantom import write_phantom
+from training.making import Step
 from training.progress import steps
-from training.run import Run, Step, execute, run_id
+from training.run import Run, execute, run_id
 
 #: The attribute that label and pixels are entangled with, and that the test set disentangles.
 SHIFTED = "scanner"

@@ -21,8 +21,9 @@ from service.settings import ServiceSettings
 from service.tables import AuditRecord, ModelVersion
 from training.cohort import Cohort, read_cohort
 from training.config import RunConfig
+from training.making import OnStep
 from training.predictor import Predictor
-from training.run import OnStep, Run, execute, load_run, run_id
+from training.run import Run, execute, load_run, run_id
 
 #: Images that are scored at once.
 BATCH = 64

@@ -15,7 +15,7 @@ from service.layout import Layout
 from service.registry import ModelRegistry
 from service.retrain import Retraining, parse
 from service.settings import ServiceSettings
-from training.run import Step as Part
+from training.making import Step as Part
 
 logger = logging.getLogger(__name__)
 

@@ -114,3 +114,8 @@ def _decode(
         pool.shutdown(cancel_futures=True)
     if faults:
         raise InputError(*faults)
+
+
+def cache_folder() -> Path:
+    """Where decoded cohorts are kept: ``EVENSCAN_CACHE``, or ``.evenscan/cache``."""
+    return Path(os.environ.get("EVENSCAN_CACHE") or ".evenscan/cache")

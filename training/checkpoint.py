@@ -1,8 +1,7 @@
 """Weights and training states in safetensors files; never pickle."""
 
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from evaluation.errors import Fault, InputError
+from evaluation.files import atomic_path
 
 Tensors = dict[str, Tensor]
 
@@ -212,23 +212,6 @@ def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file under a temporary name in the same folder, then move it into place.
-
-    Args:
-        path: File to write. If ``write`` fails, it is as it was.
-        write: Writes the file whose path it gets.
-    """
-    # One fixed name: what a killed process left is overwritten by the next.
-    partial = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 _START_OVER = "Delete it to train from the beginning."
 _OTHER_MODEL = (
     "Use the weights with the method, settings and input contract they were made with."
@@ -237,7 +220,8 @@ _OTHER_MODEL = (
 
 def _write(path: Path, tensors: Tensors, metadata: dict[str, str]) -> None:
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    replace_file(path, lambda partial: save_file(flat, partial, metadata))
+    with atomic_path(path) as partial:
+        save_file(flat, partial, metadata)
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, str]]:

@@ -53,8 +53,8 @@ def check(
     """Read a cohort and list everything that is wrong with it."""
     from training.cache import check_images
     from training.cohort import CohortSchema, read_cohort
+    from training.making import Step
     from training.progress import steps
-    from training.run import Step
 
     found = read_cohort(CohortSchema.load(cohort), data)
     if images:
@@ -71,8 +71,8 @@ def write(
     """Write a generated cohort as image files, with its truth beside it."""
     from training.cohort import CohortSchema
     from training.formats.phantom import write_phantom
+    from training.making import Step
     from training.progress import steps
-    from training.run import Step
 
     schema = CohortSchema.load(cohort)
     with steps() as on_step:

@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import replace_file
+from evaluation.files import atomic_path
 from training.method import Method
 
 #: Largest difference of any output between ONNX Runtime and torch.
@@ -57,7 +57,7 @@ def export_onnx(method: Method, path: Path) -> None:
     shape = (contract.channels, contract.size, contract.size)
     device = next(method.parameters()).device
 
-    def write(partial: Path) -> None:
+    with atomic_path(path) as partial:
         # Two images: a batch of one would be taken for a constant.
         example = torch.zeros(2, *shape, device=device)
         with torch.no_grad():
@@ -78,8 +78,6 @@ def export_onnx(method: Method, path: Path) -> None:
             node.metadata_props.clear()
         program.save(partial, external_data=False)
         _compare(served, partial, shape, device)
-
-    replace_file(path, write)
 
 
 def _compare(

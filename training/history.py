@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from training.checkpoint import replace_file
+from evaluation.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,5 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the table as CSV."""
-        replace_file(path, lambda partial: self.table.to_csv(partial, index=False))
+        with atomic_path(path) as partial:
+            self.table.to_csv(partial, index=False)

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,32 +12,12 @@ import pandas as pd
 
 from evaluation.audit import Audit, audit
 from evaluation.errors import Fault, InputError
-from evaluation.files import atomic_path, write_text
-from evaluation.predictions import Predictions
+from evaluation.files import write_text
 from evaluation.report import write as write_report
-from training.cache import cached_pixels
+from training.cache import cache_folder, cached_pixels
 from training.cohort import Cohort, read_cohort
-from training.config import COMBINATION, RunConfig
-from training.imaging import Pixels
-from training.predictor import ModelContract, Predictor
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a run is doing.
-
-    Attributes:
-        name: In words.
-        done: Units done.
-        total: Units in all; None if not known.
-    """
-
-    name: str
-    done: int
-    total: int | None
-
-
-OnStep = Callable[[Step], None]
+from training.config import RunConfig
+from training.making import Making, OnStep, Step
 
 
 @dataclass(frozen=True)
@@ -116,13 +94,19 @@ def execute(
     cohort = cohort or read_cohort(config.cohort)
     work = directory.with_name(f".{directory.name}.unfinished")
     work.mkdir(parents=True, exist_ok=True)
+    for stray in work.glob(".*"):  # a killed process leaves what it was writing
+        stray.unlink()
     write_text(work / "config.json", config.model_dump_json(indent=1) + "\n")
-    split = split_of(config, cohort)
-    split.to_csv(work / "split.csv")
-    _describe(work, config, cohort, split)
-    pixels = _pixels(config, cohort, report)
-    _train(work, config, cohort, pixels, split, report)
-    predictions, embeddings = _predict(work, config, cohort, pixels, split, report)
+    making = Making(work, config, cohort, split_of(config, cohort), report)
+    making.describe()
+    pixels = cached_pixels(
+        cohort,
+        config.contract,
+        cache_folder(),
+        lambda done, total: report(Step("decoding images", done, total)),
+    )
+    making.train(pixels)
+    predictions, embeddings = making.predict(pixels)
     found = audit(
         predictions,
         config.audit,
@@ -169,140 +153,3 @@ def _existing(config: RunConfig, directory: Path) -> Run:
             Fault(str(directory), found, "Choose another directory, or delete it.")
         )
     return run
-
-
-def _describe(work: Path, config: RunConfig, cohort: Cohort, split: pd.DataFrame) -> None:
-    import torch
-
-    counts = split.assign(label=cohort.table["label"]).groupby("split")
-    described = {
-        "name": cohort.schema.name,
-        "fingerprint": cohort.fingerprint,
-        "images": counts.size().to_dict(),
-        "patients": counts["patient"].nunique().to_dict(),
-        "positives": counts["label"].sum().to_dict(),
-    }
-    environment = {
-        "evenscan": version("evenscan"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        **{name: version(name) for name in ("torch", "numpy", "onnxruntime", "pandas")},
-    }
-    contract = ModelContract(
-        input=config.contract, classes=cohort.schema.classes, method=config.method["name"]
-    )
-    write_text(work / "cohort.json", json.dumps(described, indent=1) + "\n")
-    write_text(work / "environment.json", json.dumps(environment, indent=1) + "\n")
-    write_text(work / "contract.json", contract.model_dump_json(indent=1) + "\n")
-
-
-def _pixels(config: RunConfig, cohort: Cohort, report: OnStep) -> Pixels:
-    return cached_pixels(
-        cohort,
-        config.contract,
-        cache_folder(),
-        lambda done, total: report(Step("decoding images", done, total)),
-    )
-
-
-def cache_folder() -> Path:
-    """Where decoded cohorts are kept: ``EVENSCAN_CACHE``, or ``.evenscan/cache``."""
-    return Path(os.environ.get("EVENSCAN_CACHE") or ".evenscan/cache")
-
-
-def _train(
-    work: Path,
-    config: RunConfig,
-    cohort: Cohort,
-    pixels: Pixels,
-    split: pd.DataFrame,
-    report: OnStep,
-) -> None:
-    from training.checkpoint import write_weights
-    from training.export import export_onnx
-    from training.fit import fit
-    from training.history import Progress
-    from training.method import make_method
-
-    def on_progress(progress: Progress) -> None:
-        epoch = f"epoch {progress.epoch} of {progress.epochs}"
-        name = f"{config.method['name']}, {progress.stage}, {epoch}"
-        report(Step(name, progress.step, progress.steps))
-
-    method = make_method(
-        config.method["name"],
-        config.method_settings,
-        config.contract,
-        classes=len(cohort.schema.classes),
-        seed=config.seed,
-    )
-    placed = split["split"].to_numpy()
-    history = fit(
-        method,
-        pixels,
-        cohort.table["label"].to_numpy(),
-        train=np.flatnonzero(placed == "train"),
-        validation=np.flatnonzero(placed == "validation"),
-        seed=config.seed,
-        checkpoint=work / "checkpoint.safetensors",
-        fingerprint=cohort.fingerprint,
-        on_progress=on_progress,
-    )
-    history.write(work / "history.csv")
-    report(Step("exporting the model", 0, None))
-    write_weights(work / "weights.safetensors", method)
-    export_onnx(method, work / "model.onnx")
-
-
-def _predict(
-    work: Path,
-    config: RunConfig,
-    cohort: Cohort,
-    pixels: Pixels,
-    split: pd.DataFrame,
-    report: OnStep,
-) -> tuple[Predictions, pd.DataFrame]:
-    """Predict validation and test rows with the very model file that will be served."""
-    rows = np.flatnonzero(split["split"].isin(["validation", "test"]))
-    predictor = Predictor(work)
-    blocks = []
-    for start in range(0, len(rows), _BLOCK):
-        report(Step("predicting", start, len(rows)))
-        blocks.append(predictor.predict(np.asarray(pixels[rows[start : start + _BLOCK]])))
-    probability = np.concatenate([block.probability for block in blocks])
-    table = cohort.table.iloc[rows].assign(split=split["split"].iloc[rows])
-    table = table.assign(score=probability[:, 1].astype(float))
-    names = [attribute.name for attribute in config.audit.attributes]
-    if config.shift["attribute"]:
-        table[COMBINATION.name] = _combination(config, cohort, split).iloc[rows]
-    table = table.rename_axis("sample").reset_index()
-    source = f"{config.method['name']} on {cohort.schema.name}"
-    predictions = Predictions.from_table(table, names, source=source)
-    predictions.write(work / "predictions.parquet")
-    latents = {"content": np.concatenate([block.content for block in blocks])}
-    if predictor.has_style:
-        latents["style"] = np.concatenate([b.style for b in blocks if b.style is not None])
-    embeddings = pd.DataFrame(
-        {
-            f"{latent}_{column}": values[:, column]
-            for latent, values in latents.items()
-            for column in range(values.shape[1])
-        }
-    )
-    embeddings.insert(0, "sample", table["sample"].to_numpy())
-    with atomic_path(work / "embeddings.parquet") as partial:
-        embeddings.to_parquet(partial, index=False)
-    return predictions, embeddings
-
-
-_BLOCK = 1024
-
-
-def _combination(config: RunConfig, cohort: Cohort, split: pd.DataFrame) -> pd.Series:
-    """``seen`` where a training sample has the same label and shifted attribute."""
-    attribute = cohort.schema.attribute(config.shift["attribute"])
-    values = attribute.values(cohort.table[attribute.name], f"cohort {cohort.schema.name}")
-    cell = pd.Series(list(zip(cohort.table["label"], values, strict=True)), index=split.index)
-    known = cell.isin(set(cell[split["split"] == "train"]))
-    return known.map({True: "seen", False: "unseen"})

@@ -13,7 +13,6 @@ from training.checkpoint import (
     optimizer_tensors,
     read_checkpoint,
     read_weights,
-    replace_file,
     restore_optimizers,
     write_checkpoint,
     write_weights,
@@ -138,20 +137,6 @@ def test_weights_of_another_model_list_every_fault(tmp_path):
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_weights(tmp_path / "w", network())
-
-
-def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("earlier")
-
-    def write(partial):
-        partial.write_text("half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        replace_file(path, write)
-    assert path.read_text() == "earlier"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_optimizer_state_that_is_no_tensor_is_refused():

@@ -1,0 +1,170 @@
+"""A run in the making: describes, trains and predicts."""
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from evaluation.files import atomic_path, write_text
+from evaluation.predictions import Predictions
+from training.cohort import Cohort
+from training.config import COMBINATION, RunConfig
+from training.imaging import Pixels
+from training.predictor import ModelContract, Prediction, Predictor
+
+# Images that are predicted between two reports.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run is doing.
+
+    Attributes:
+        name: In words.
+        done: Units done.
+        total: Units in all; None if not known.
+    """
+
+    name: str
+    done: int
+    total: int | None
+
+
+OnStep = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Making:
+    """Writes the files of a run, one kind a method.
+
+    Attributes:
+        work: Folder to write to.
+        config: What to do, with every default filled in.
+        cohort: The cohort of the config.
+        split: Where each sample is placed, see :func:`training.run.split_of`.
+        report: Told what is being done.
+    """
+
+    work: Path
+    config: RunConfig
+    cohort: Cohort
+    split: pd.DataFrame
+    report: OnStep
+
+    def describe(self) -> None:
+        """Which cohort, which split, which input contract and which environment."""
+        import torch
+
+        cohort, config = self.cohort, self.config
+        self.split.to_csv(self.work / "split.csv")
+        counts = self.split.assign(label=cohort.table["label"]).groupby("split")
+        described = {
+            "name": cohort.schema.name,
+            "fingerprint": cohort.fingerprint,
+            "images": counts.size().to_dict(),
+            "patients": counts["patient"].nunique().to_dict(),
+            "positives": counts["label"].sum().to_dict(),
+        }
+        environment = {
+            "evenscan": version("evenscan"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "threads": torch.get_num_threads(),
+            **{name: version(name) for name in ("torch", "numpy", "onnxruntime", "pandas")},
+        }
+        contract = ModelContract(
+            input=config.contract, classes=cohort.schema.classes, method=config.method["name"]
+        )
+        write_text(self.work / "cohort.json", json.dumps(described, indent=1) + "\n")
+        write_text(self.work / "environment.json", json.dumps(environment, indent=1) + "\n")
+        write_text(self.work / "contract.json", contract.model_dump_json(indent=1) + "\n")
+
+    def train(self, pixels: Pixels) -> None:
+        """Fit the method, from its checkpoint if there is one, and export it."""
+        from training.checkpoint import write_weights
+        from training.export import export_onnx
+        from training.fit import fit
+        from training.history import Progress
+        from training.method import make_method
+
+        name = self.config.method["name"]
+
+        def on_progress(progress: Progress) -> None:
+            epoch = f"epoch {progress.epoch} of {progress.epochs}"
+            self.report(
+                Step(f"{name}, {progress.stage}, {epoch}", progress.step, progress.steps)
+            )
+
+        method = make_method(
+            name,
+            self.config.method_settings,
+            self.config.contract,
+            classes=len(self.cohort.schema.classes),
+            seed=self.config.seed,
+        )
+        placed = self.split["split"].to_numpy()
+        history = fit(
+            method,
+            pixels,
+            self.cohort.table["label"].to_numpy(),
+            train=np.flatnonzero(placed == "train"),
+            validation=np.flatnonzero(placed == "validation"),
+            seed=self.config.seed,
+            checkpoint=self.work / "checkpoint.safetensors",
+            fingerprint=self.cohort.fingerprint,
+            on_progress=on_progress,
+        )
+        history.write(self.work / "history.csv")
+        self.report(Step("exporting the model", 0, None))
+        write_weights(self.work / "weights.safetensors", method)
+        export_onnx(method, self.work / "model.onnx")
+
+    def predict(self, pixels: Pixels) -> tuple[Predictions, pd.DataFrame]:
+        """Predict validation and test rows with the very model file that will be served."""
+        rows = np.flatnonzero(self.split["split"].isin(["validation", "test"]))
+        predictor = Predictor(self.work)
+        blocks = []
+        for start in range(0, len(rows), _BLOCK):
+            self.report(Step("predicting", start, len(rows)))
+            blocks.append(predictor.predict(np.asarray(pixels[rows[start : start + _BLOCK]])))
+        probability = np.concatenate([block.probability for block in blocks])
+        table = self.cohort.table.assign(split=self.split["split"])
+        if self.config.shift["attribute"]:
+            table[COMBINATION.name] = self._combination()
+        table = table.iloc[rows].assign(score=probability[:, 1].astype(float))
+        table = table.rename_axis("sample").reset_index()
+        names = [attribute.name for attribute in self.config.audit.attributes]
+        source = f"{self.config.method['name']} on {self.cohort.schema.name}"
+        predictions = Predictions.from_table(table, names, source=source)
+        predictions.write(self.work / "predictions.parquet")
+        embeddings = _embeddings(table["sample"], blocks)
+        with atomic_path(self.work / "embeddings.parquet") as partial:
+            embeddings.to_parquet(partial, index=False)
+        return predictions, embeddings
+
+    def _combination(self) -> pd.Series:
+        """``seen`` where a training sample has the same label and shifted attribute."""
+        attribute = self.cohort.schema.attribute(self.config.shift["attribute"])
+        where = f"cohort {self.cohort.schema.name}"
+        values = attribute.values(self.cohort.table[attribute.name], where)
+        label = self.cohort.table["label"]
+        cell = pd.Series(list(zip(label, values, strict=True)), index=label.index)
+        known = cell.isin(set(cell[self.split["split"] == "train"]))
+        return known.map({True: "seen", False: "unseen"})
+
+
+def _embeddings(sample: pd.Series, blocks: list[Prediction]) -> pd.DataFrame:
+    """``sample``, ``content_0`` ... and, if the method has it, ``style_0`` ..."""
+    columns = {"sample": sample.to_numpy()}
+    for latent in ("content", "style"):
+        parts = [getattr(block, latent) for block in blocks]
+        if parts[0] is not None:
+            values = np.concatenate(parts)
+            columns |= {f"{latent}_{k}": values[:, k] for k in range(values.shape[1])}
+    return pd.DataFrame(columns)
