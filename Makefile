@@ -19,10 +19,10 @@ demo: $(INSTALLED)  ## the main job end to end on a generated cohort, under 4 mi
 
 # One thread a process: two processes with two threads each slow each other down on two cores.
 test: $(INSTALLED)  ## the tests, without those marked slow
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-all: $(INSTALLED)  ## every test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or not slow"
 
 check: $(INSTALLED)  ## lint, format, types, imports
 	$(BIN)/ruff check .
