@@ -6,10 +6,10 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
 
 from evaluation.calibration import BINS, bin_of, reliability, reliability_band
 from evaluation.compare import Champion
+from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
 from evaluation.evidence import AuditEvidence
 from evaluation.findings import (
@@ -24,55 +24,13 @@ from evaluation.findings import (
 )
 from evaluation.groups import Attribute, make_groups, with_bins
 from evaluation.leakage import leakage
-from evaluation.metric import METRICS
 from evaluation.policy import Policy, overall_verdict
 from evaluation.predictions import Predictions
 from evaluation.settings import Settings
+from evaluation.spec import AuditSpec
 from evaluation.threshold import Threshold, choose_threshold
 
 Progress = Callable[[int, int], None]
-_DEFAULT_METRICS = (
-    "auroc",
-    "average_precision",
-    "accuracy",
-    "true_positive_rate",
-    "false_positive_rate",
-    "brier_score",
-)
-
-
-class AuditSpec(Settings):
-    """What to audit.
-
-    Attributes:
-        attributes: What groups are made of.
-        metrics: Names of the metrics.
-        threshold: Scores from here on are decided positive, in [0, 1]. None: chosen on the
-            validation rows, or 0.5 if there are none.
-        depth: How many attributes are crossed at most.
-        draws: Bootstrap draws, over patients.
-        confidence: Of the two-sided intervals, in (0, 1).
-        minimum_patients: A metric that rests on fewer patients is listed but never ranked.
-        widest: An interval wider than this is called imprecise.
-        seed: Of all chance in the audit.
-    """
-
-    attributes: tuple[Attribute, ...] = ()
-    metrics: tuple[str, ...] = _DEFAULT_METRICS
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    depth: int = Field(default=2, ge=1, le=3)
-    draws: int = Field(default=1000, ge=100, le=100_000)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    minimum_patients: int = Field(default=10, ge=2)
-    widest: float = Field(default=0.2, gt=0)
-    seed: int = 0
-
-    @field_validator("metrics")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            METRICS.check(name, "audit.metrics")
-        return names
 
 
 class Audit(Settings):
@@ -152,7 +110,7 @@ def audit(
     predictions: Predictions,
     spec: AuditSpec,
     policy: Policy | None = None,
-    embeddings: pd.DataFrame | None = None,
+    embeddings: Embeddings | None = None,
     champion: Champion | None = None,
     on_progress: Progress | None = None,
 ) -> Audit:
@@ -162,7 +120,7 @@ def audit(
         predictions: Validation rows, if any, choose the threshold; test rows are audited.
         spec: What to audit.
         policy: What must hold.
-        embeddings: Column ``sample``, and ``content_*`` and ``style_*`` columns; for leakage.
+        embeddings: Codes of at least the test samples, to probe for leakage.
         champion: A model to compare with on the same samples.
         on_progress: Called with bootstrap draws done and in all.
 
@@ -182,12 +140,23 @@ def audit(
     attributes = tuple(with_bins(a, predictions.table[a.name]) for a in spec.attributes)
     notes = _notes(spec, attributes, predictions)
     spec = spec.model_copy(update={"attributes": attributes})
-    values = {a.name: a.values(test.table[a.name], predictions.source) for a in attributes}
+    # On all rows, so that a fault names the row of the file.
+    audited = (predictions.table["split"] == "test").to_numpy()
+    values = {
+        a.name: a.values(predictions.table[a.name], predictions.source)[audited]
+        for a in attributes
+    }
     groups = make_groups(values, spec.depth, len(test.table))
     threshold = choose_threshold(predictions, spec.threshold)
-    evidence = AuditEvidence.gather(test, threshold.value, groups, spec, champion, on_progress)
-    if embeddings is not None:
-        evidence.leakages = _leakages(test, values, embeddings, spec)
+    evidence = AuditEvidence.gather(
+        test,
+        threshold.value,
+        groups,
+        spec,
+        _leakages(test, values, embeddings, spec) if embeddings else (),
+        champion,
+        on_progress,
+    )
     clauses = policy.judge(evidence) if policy else ()
     return Audit(
         evenscan=version("evenscan"),
@@ -258,33 +227,14 @@ def _reliability(
 def _leakages(
     test: Predictions,
     values: dict[str, pd.Categorical],
-    embeddings: pd.DataFrame,
+    embeddings: Embeddings,
     spec: AuditSpec,
 ) -> tuple[Leakage, ...]:
-    table = embeddings.set_index("sample")
-    absent = ~test.table["sample"].isin(table.index)
-    if absent.any():
-        first = test.table["sample"][absent].iloc[0]
-        found = f"{int(absent.sum())} audited samples have no embedding, first {first}"
-        raise InputError(Fault("embeddings", found, "Embed every test sample."))
-    table = table.loc[test.table["sample"]]
-    leaked = []
-    for latent in ("content", "style"):
-        columns = [name for name in table.columns if name.startswith(f"{latent}_")]
-        if not columns:
-            continue
-        for name, value in values.items():
-            leaked.append(
-                leakage(
-                    latent,
-                    table[columns].to_numpy(float),
-                    name,
-                    value,
-                    test.table["label"].to_numpy(),
-                    test.table["patient"].to_numpy(),
-                    spec.draws,
-                    spec.seed,
-                    spec.confidence,
-                )
-            )
-    return tuple(leaked)
+    label, patient = test.table["label"].to_numpy(), test.table["patient"].to_numpy()
+    return tuple(
+        leakage(
+            latent, code, name, value, label, patient, spec.draws, spec.seed, spec.confidence
+        )
+        for latent, code in embeddings.of(test.table["sample"]).items()
+        for name, value in values.items()
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -65,11 +65,12 @@ def audit(
 
     Exit codes: 0 PASS, 3 FAIL, 4 INSUFFICIENT evidence; 1 bad input, 2 wrong usage.
     """
-    from evaluation.audit import AuditSpec
     from evaluation.audit import audit as run
+    from evaluation.embeddings import Embeddings
     from evaluation.policy import Policy
-    from evaluation.predictions import Columns, Predictions, read_table
+    from evaluation.predictions import Columns, Predictions
     from evaluation.report import summary, write
+    from evaluation.spec import AuditSpec
 
     names = [name.strip() for name in attributes.split(",") if name.strip()]
     edges = _edges(bins or [], names)
@@ -91,7 +92,7 @@ def audit(
     )
     rules = Policy.load(policy)
     table = Predictions.read(predictions, names, columns)
-    latents = read_table(embeddings) if embeddings else None
+    latents = Embeddings.read(embeddings) if embeddings else None
     with progress("bootstrap") as advance:
         found = run(table, spec, rules, latents, on_progress=advance)
     report = write(found, out)
@@ -139,19 +140,23 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True).print(
-            f"[bold red]Error[/] {len(error.faults)} found", highlight=False
-        )
-        for fault in error.faults:
-            sys.stderr.write(f"  {fault}\n")
-        sys.exit(BAD_INPUT)
+        _refuse(*map(str, error.faults))
     except ModuleNotFoundError as error:
         extra = "training" if error.name in _TRAINING else "service"
-        sys.stderr.write(
-            f"Error: this command needs the package '{error.name}'. "
-            f"Install it with: pip install 'evenscan[{extra}]'\n"
+        _refuse(
+            f"this command needs the package '{error.name}'. "
+            f"Install it with: pip install 'evenscan[{extra}]'"
         )
-        sys.exit(BAD_INPUT)
+    except OSError as error:
+        _refuse(
+            f"{error.filename or 'system'}: {error.strerror or error}. Check path and disk."
+        )
+
+
+def _refuse(*lines: str) -> NoReturn:
+    for line in lines:
+        sys.stderr.write(f"Error: {line}\n")
+    sys.exit(BAD_INPUT)
 
 
 _TRAINING = {"torch", "monai", "PIL", "onnx", "onnxruntime", "safetensors"}

@@ -7,9 +7,7 @@ import numpy as np
 
 from evaluation.bootstrap import bootstrap
 from evaluation.errors import Fault, InputError
-from evaluation.findings import Change, State
 from evaluation.groups import Group
-from evaluation.intervals import Interval, exact_reach, is_degenerate, percentile_interval
 from evaluation.metric import Array, Metric, Reads
 from evaluation.predictions import Predictions
 
@@ -45,42 +43,6 @@ class Comparison:
     draws: Array
     units: Array
 
-    def interval(self, group: int, metric: int, confidence: float) -> Interval:
-        """Percentile interval of one change.
-
-        Where no draw differs from the point, as between two models that decide alike, the bound
-        is the exact binomial one: so many patients without a difference do not show that there
-            is none.
-        """
-        point, draws = self.point[group, metric], self.draws[:, group, metric]
-        if np.isnan(point):
-            return Interval(np.nan, np.nan, "undefined")
-        if is_degenerate(point, draws):
-            reach = exact_reach(int(self.units[group, metric]), confidence)
-            return Interval(max(point - reach, -1.0), min(point + reach, 1.0))
-        return percentile_interval(draws, confidence)
-
-    def finding(
-        self, group: tuple[int, str], metric: tuple[int, str], confidence: float, minimum: int
-    ) -> Change:
-        """The change of one metric in one group, each given as its index and name."""
-        (g, group_name), (m, metric_name) = group, metric
-        point, units = float(self.point[g, m]), int(self.units[g, m])
-        low, high, reason = self.interval(g, m, confidence)
-        state: State = "undefined" if np.isnan([point, low, high]).any() else "adequate"
-        if state == "adequate" and units < minimum:
-            state, reason = "insufficient", f"rests on {units} patients"
-        return Change(
-            metric=metric_name,
-            group=group_name,
-            value=point,
-            low=low,
-            high=high,
-            units=units,
-            state=state,
-            reason=reason,
-        )
-
 
 def compare(
     predictions: Predictions,
@@ -101,6 +63,9 @@ def compare(
         metrics: To compare.
         draws: Of the paired patient bootstrap.
         seed: Of the draws.
+
+    Returns:
+        The paired changes.
 
     Raises:
         InputError: No sample is common, or the two disagree about a label.

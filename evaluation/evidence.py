@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,16 +11,14 @@ from evaluation.compare import Champion, Comparison, compare
 from evaluation.findings import Change, Estimate, Gap, GroupSize, Leakage, State
 from evaluation.gaps import extremes
 from evaluation.groups import Group
-from evaluation.intervals import interval
+from evaluation.intervals import Interval, interval
 from evaluation.metric import METRICS, REASONS, Array, Metric
 from evaluation.policy import Bounded, Clause
 from evaluation.predictions import Predictions
-
-if TYPE_CHECKING:
-    from evaluation.audit import AuditSpec
+from evaluation.spec import AuditSpec
 
 
-@dataclass
+@dataclass(frozen=True)
 class AuditEvidence:
     """The bootstrap cube with its groups, metrics and counts.
 
@@ -35,7 +33,7 @@ class AuditEvidence:
         leakages: What can be read from the embeddings, if there are any.
     """
 
-    spec: "AuditSpec"
+    spec: AuditSpec
     groups: Sequence[Group]
     metrics: Sequence[Metric]
     cube: Cube
@@ -50,11 +48,22 @@ class AuditEvidence:
         test: Predictions,
         threshold: float,
         groups: Sequence[Group],
-        spec: "AuditSpec",
+        spec: AuditSpec,
+        leakages: tuple[Leakage, ...] = (),
         champion: Champion | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Run the bootstrap; everything else is read off its draws."""
+        """Run the bootstrap; everything else is read off its draws.
+
+        Args:
+            test: The audited rows, ``[n]``.
+            threshold: Scores from here on are decided positive.
+            groups: Their rows index into ``[n]``.
+            spec: Of the audit.
+            leakages: What can be read from the embeddings.
+            champion: A model to compare with.
+            on_progress: Called with draws done and in all.
+        """
         metrics = [METRICS.get(name) for name in spec.metrics]
         label = test.table["label"].to_numpy(float)
         score = test.table["score"].to_numpy(float)
@@ -79,7 +88,9 @@ class AuditEvidence:
             if champion
             else None
         )
-        return cls(spec, groups, metrics, cube, np.array(units), np.array(counts), comparison)
+        return cls(
+            spec, groups, metrics, cube, np.array(units), np.array(counts), comparison, leakages
+        )
 
     def sizes(self) -> tuple[GroupSize, ...]:
         """Size of every group."""
@@ -159,56 +170,74 @@ class AuditEvidence:
     def _single(self, g: int, m: int, clause: Clause) -> Bounded:
         make = self._change if clause.quantity == "change" else self._estimate
         found = make(g, m, clause.confidence)
-        enough = found.state in ("adequate", "imprecise")
-        return Bounded(found.group, found.value, found.low, found.high, enough, found.reason)
+        return Bounded(
+            found.group, found.value, found.low, found.high, found.ranked, found.reason
+        )
 
     def _extreme(self, attributes: tuple[str, ...], m: int, clause: Clause) -> Bounded:
         gap = self._gap(attributes, m, clause.confidence)
         name = f"by {attributes[0]}"
-        blind = bool(gap.unranked) and clause.small_groups == "insufficient"
-        reason = gap.reason or f"too little evidence for {', '.join(gap.unranked)}"
         if clause.quantity == "gap":
             value, low, high = gap.value, gap.low, gap.high
         else:
             value, low, high = gap.worst_value, gap.worst_low, gap.worst_high
-            name = f"{gap.worst}, the worst {name}"
+            name = f"{gap.worst}, the worst {name}" if gap.worst else name
+        if gap.reason:
+            return Bounded(name, value, low, high, False, gap.reason)
+        found = Bounded(name, value, low, high, True)
         # A group that cannot be judged may be worse than those that can: it forbids a PASS, not
         # a FAIL.
-        if blind and clause.decide(Bounded(name, value, low, high, enough=True)) == "FAIL":
-            blind = False
-        return Bounded(name, value, low, high, not (blind or np.isnan(value)), reason)
+        if (
+            gap.unranked
+            and clause.small_groups == "insufficient"
+            and clause.decide(found) != "FAIL"
+        ):
+            reason = f"too little evidence for {', '.join(gap.unranked)}"
+            return found._replace(enough=False, reason=reason)
+        return found
 
     def _leaked(self, clause: Clause) -> Iterator[Bounded]:
         for found in self.leakages:
             if found.latent == "content" and clause.attribute in (None, found.attribute):
-                enough = not np.isnan(found.auroc)
-                yield Bounded(
-                    found.attribute, found.auroc, found.low, found.high, enough, found.reason
-                )
+                ends = found.auroc, found.low, found.high
+                yield Bounded(found.attribute, *ends, not found.reason, found.reason)
 
     def _estimate(self, g: int, m: int, confidence: float) -> Estimate:
-        metric, units = self.metrics[m], int(self.units[g, m])
-        point = float(self.cube.point[g, m])
-        low, high, reason = interval(metric, point, self.cube.draws[:, g, m], units, confidence)
-        state: State = "imprecise" if high - low > self.spec.widest else "adequate"
-        defined = not np.isnan(point)
-        if not defined:
-            reason = REASONS["any"] if len(self.groups[g].rows) == 0 else REASONS[metric.needs]
-        if units < self.spec.minimum_patients:
-            state = "insufficient"
-            reason = f"rests on {units} patients" if defined else reason
-        if np.isnan([point, low, high]).any():
+        point, units = float(self.cube.point[g, m]), int(self.units[g, m])
+        found = interval(self.metrics[m], point, self.cube.draws[:, g, m], units, confidence)
+        return Estimate(**self._described(g, m, point, units, found))
+
+    def _change(self, g: int, m: int, confidence: float) -> Change:
+        assert self.comparison is not None
+        point = float(self.comparison.point[g, m])
+        units = int(self.comparison.units[g, m])
+        draws = self.comparison.draws[:, g, m]
+        found = interval(self.metrics[m], point, draws, units, confidence, change=True)
+        return Change(**self._described(g, m, point, units, found))
+
+    def _described(
+        self, g: int, m: int, point: float, units: int, found: Interval
+    ) -> dict[str, Any]:
+        """The fields of an estimate, with how much it may be trusted."""
+        metric, group = self.metrics[m], self.groups[g]
+        reason = found.reason
+        state: State = "imprecise" if found.high - found.low > self.spec.widest else "adequate"
+        if np.isnan(point):
+            reason = REASONS["any"] if len(group.rows) == 0 else REASONS[metric.needs]
+        elif units < self.spec.minimum_patients:
+            state, reason = "insufficient", f"rests on {units} patients"
+        if np.isnan([point, found.low, found.high]).any():
             state = "undefined"
-        return Estimate(
-            metric=metric.name,
-            group=self.groups[g].name,
-            value=point,
-            low=low,
-            high=high,
-            units=units,
-            state=state,
-            reason=reason,
-        )
+        return {
+            "metric": metric.name,
+            "group": group.name,
+            "value": point,
+            "low": found.low,
+            "high": found.high,
+            "units": units,
+            "state": state,
+            "reason": reason,
+        }
 
     def _gap(self, attributes: tuple[str, ...], m: int, confidence: float) -> Gap:
         inside = [g for g, group in enumerate(self.groups) if group.attributes == attributes]
@@ -249,13 +278,5 @@ class AuditEvidence:
             worst_value=e.worst,
             worst_low=e.worst_low,
             worst_high=e.worst_high,
-        )
-
-    def _change(self, g: int, m: int, confidence: float) -> Change:
-        assert self.comparison is not None
-        return self.comparison.finding(
-            (g, self.groups[g].name),
-            (m, self.metrics[m].name),
-            confidence,
-            self.spec.minimum_patients,
+            reason="undefined in too many resamples" if np.isnan(e.gap_low) else "",
         )

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from evaluation.findings import Estimate, Reliability
 from evaluation.metric import METRICS
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
+# A blue of Okabe and Ito's palette, which colour-blind readers can tell from grey.
+BLUE, GREY = "#0072b2", "#6b7280"
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9.0,

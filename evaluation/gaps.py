@@ -63,7 +63,8 @@ def extremes(
         for n, estimate, drawn in zip(units, point, draws.T, strict=True)
         if is_degenerate(float(estimate), drawn)
     ]
-    furthest, spread = furthest + max(blind, default=0.0), spread + max(blind, default=0.0)
+    furthest += max(blind, default=0.0)
+    spread += sum(sorted(blind)[-2:])
     sign = 1 if metric.better == "higher" else -1
     worst, best = int(np.argmin(sign * point)), int(np.argmax(sign * point))
     gap = float(abs(point[best] - point[worst]))

@@ -58,7 +58,7 @@ class Attribute(Settings):
         """
         if not self.bins:
             return ()
-        edges = [f"{edge:g}" for edge in self.bins]
+        edges = [f"{edge:.15g}" for edge in self.bins]
         inner = [f"{low}-<{high}" for low, high in pairwise(edges)]
         return (f"<{edges[0]}", *inner, f">={edges[-1]}")
 
@@ -144,7 +144,9 @@ def with_bins(attribute: Attribute, column: pd.Series) -> Attribute:
         return attribute
     if numeric.nunique() <= LARGEST_UNBINNED:
         return attribute
-    edges = sorted({float(edge) for edge in numeric.quantile([0.25, 0.5, 0.75]).round(6)})
+    quartiles = {float(edge) for edge in numeric.quantile([0.25, 0.5, 0.75]).round(6)}
+    # An edge at the lowest value would have nobody below it.
+    edges = sorted(edge for edge in quartiles if edge > numeric.min())
     return attribute.model_copy(update={"bins": tuple(edges)})
 
 

@@ -26,14 +26,20 @@ class Interval(NamedTuple):
 
 
 def interval(
-    metric: Metric, point: float, draws: Array, units: int, confidence: float
+    metric: Metric,
+    point: float,
+    draws: Array,
+    units: int,
+    confidence: float,
+    *,
+    change: bool = False,
 ) -> Interval:
-    """Interval of one metric in one group.
+    """Interval of one metric in one group, or of its change between two models.
 
     The percentile interval of the draws. Where every draw equals the point (a perfect group of
-    any size) the bootstrap would claim certainty, so the bound is then the exact binomial one
-    for ``units`` independent patients who were all on one side; for an AUROC of 1 these are
-    disjoint pairs of a positive and a negative patient.
+    any size, two models that decide alike) the bootstrap would claim certainty, so the bound is
+    then the exact binomial one for ``units`` independent patients who were all on one side; for
+    an AUROC of 1 these are disjoint pairs of a positive and a negative patient.
 
     Args:
         metric: What was computed.
@@ -41,6 +47,12 @@ def interval(
         draws: ``[draw]``, NaN where a draw left it undefined.
         units: Patients that the metric rests on.
         confidence: Two-sided, in (0, 1).
+        change: Whether it is a difference, in [-1, 1].
+
+    Returns:
+        The interval. NaN, with the reason, if the point is undefined, if more than 5 % of the
+        draws are, or if no draw varies and no exact bound is known: for a metric that is not a
+        share of events, or a value inside its range.
 
     References:
         Clopper and Pearson (1934), *The use of confidence or fiducial limits illustrated in the
@@ -51,11 +63,12 @@ def interval(
     found = percentile_interval(draws, confidence)
     if np.isnan(found.low) or not is_degenerate(point, draws):
         return found
-    if not metric.proportion or point not in (0.0, 1.0):
+    if not metric.proportion or not (change or point in (0.0, 1.0)):
         return Interval(np.nan, np.nan, "no variation between patients")
     reach = exact_reach(units, confidence)
-    note = "exact bound: no resample varies"
-    return Interval(1 - reach, 1.0, note) if point == 1 else Interval(0.0, reach, note)
+    lowest = -1.0 if change else 0.0
+    ends = max(point - reach, lowest), min(point + reach, 1.0)
+    return Interval(*ends, "exact bound: no resample varies")
 
 
 def percentile_interval(draws: Array, confidence: float) -> Interval:

@@ -81,7 +81,7 @@ def leakage(
     point = sum(w * float(p.auroc(p.scores[0])) for w, p in zip(share, scored, strict=True))
     chance = sum(w * p.chance() for w, p in zip(share, scored, strict=True))
     drawn = sum(w * p.resampled(draws, seed) for w, p in zip(share, scored, strict=True))
-    low, high, _ = percentile_interval(np.asarray(drawn), confidence)
+    low, high, reason = percentile_interval(np.asarray(drawn), confidence)
     return Leakage(
         latent=latent,
         attribute=attribute,
@@ -90,6 +90,7 @@ def leakage(
         high=high,
         chance_high=np.nanquantile(chance, 0.95),
         patients=patients,
+        reason=reason,
     )
 
 
@@ -104,29 +105,36 @@ class _Probe:
         self.categories = [names[k] for k in large]
         self.patient = patient[kept]
         truth = code[kept][:, None] == np.array(large, int)
-        self.truths = np.stack([truth, *self._permuted(truth, seed)])
+        self.generator = np.random.default_rng(seed)
+        self.seed = seed
+        self.truths = np.stack([truth, *self._permuted(truth)])
         self.scores = (
             self._out_of_fold(embedding[kept]) if len(large) >= 2 else np.empty((0, 0, 0))
         )
 
-    def _permuted(self, truth: Array, seed: int) -> list[Array]:
-        """The attribute permuted among patients, or among images where it varies in one."""
-        generator = np.random.default_rng(seed)
-        _, first, code = np.unique(self.patient, return_index=True, return_inverse=True)
-        constant = bool((truth[first][code] == truth).all())
-        if constant:
-            return [
-                truth[first][generator.permutation(len(first))][code]
-                for _ in range(PERMUTATIONS)
-            ]
-        return [truth[generator.permutation(len(truth))] for _ in range(PERMUTATIONS)]
+    def _permuted(self, truth: Array) -> list[Array]:
+        """The attribute permuted among patients.
+
+        A patient gets the images' values of another one, over and over if they are fewer. So
+        values that go together within patients still do.
+        """
+        _, code, counts = np.unique(self.patient, return_inverse=True, return_counts=True)
+        order = np.argsort(code, kind="stable")
+        start = np.cumsum(counts) - counts
+        place = np.empty(len(code), int)
+        place[order] = np.arange(len(code)) - np.repeat(start, counts)
+        permuted = []
+        for _ in range(PERMUTATIONS):
+            other = self.generator.permutation(len(counts))[code]
+            permuted.append(truth[order[start[other] + place % counts[other]]])
+        return permuted
 
     def _out_of_fold(self, embedding: Array) -> Array:
         """``[1 + permutations, n, category]``. All truths share a fold's one factorisation."""
         permutations, rows, categories = self.truths.shape
         target = self.truths.transpose(1, 0, 2).reshape(rows, -1).astype(float)
         scores = np.empty_like(target)
-        folds = GroupKFold(FOLDS, shuffle=True, random_state=0)
+        folds = GroupKFold(FOLDS, shuffle=True, random_state=self.seed)
         for train, test in folds.split(embedding, groups=self.patient):
             mean, spread = embedding[train].mean(axis=0), embedding[train].std(axis=0)
             spread[spread == 0] = 1

@@ -134,8 +134,9 @@ class Policy(Settings):
         """Decide every clause.
 
         A clause about several groups is an intersection-union test: it passes only if each of
-        them passes on its own interval, so no correction for their number is needed; it fails
-        if one fails.
+        them passes on its own interval, so a PASS needs no correction for their number. It
+        fails if one fails; of k groups that are all just good enough, chance makes that happen
+        up to k times as often as of one.
 
         References:
             Berger (1982), *Multiparameter hypothesis testing and acceptance sampling*,

@@ -15,6 +15,10 @@ from evaluation.files import atomic_path
 from evaluation.settings import Settings
 
 SPLITS = ("train", "validation", "test")
+
+#: Columns that every table has; the others are attributes.
+COLUMNS = ("sample", "patient", "split", "label", "score")
+
 _MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "None", "<NA>")
 _LISTED_PER_FAULT = 20
 _REMEDY = {
@@ -89,7 +93,7 @@ class Predictions:
         _check_columns(table, attributes, columns, source)
         raw = _renamed(table, attributes, columns)
         checked = _typed(raw)
-        faults = list(_faults(raw, checked, source))
+        faults = list(_faults(raw, checked, columns, source))
         if faults:
             raise InputError(*faults)
         checked = checked.astype({"label": "int8"})
@@ -134,7 +138,11 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(
-            path, dtype=str, keep_default_na=False, na_values=list(_MISSING_TEXT)
+            path,
+            dtype=str,
+            keep_default_na=False,
+            na_values=list(_MISSING_TEXT),
+            skip_blank_lines=False,
         )
     except Exception as error:  # noqa: BLE001  each reader has its own errors
         raise InputError(
@@ -200,7 +208,9 @@ def _typed(raw: pd.DataFrame) -> pd.DataFrame:
     return raw.assign(**text, **numbers)
 
 
-def _faults(raw: pd.DataFrame, checked: pd.DataFrame, source: str) -> Iterator[Fault]:
+def _faults(
+    raw: pd.DataFrame, checked: pd.DataFrame, columns: Columns, source: str
+) -> Iterator[Fault]:
     """Every fault pandera finds, row by row; what very many rows share is cut and counted."""
     # Imported here: pandera takes most of a second, which `evenscan --help` need not pay.
     import pandera.pandas as pandera
@@ -218,24 +228,32 @@ def _faults(raw: pd.DataFrame, checked: pd.DataFrame, source: str) -> Iterator[F
         schema.validate(checked, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases
-        cases = cases[cases["index"].notna()].drop_duplicates(["column", "index"])
-        for name, group in cases.groupby("column", sort=False):
-            for index in group["index"].astype(int).iloc[:_LISTED_PER_FAULT]:
-                found = _found(str(name), raw, index)
-                yield Fault(source, found, _REMEDY[str(name)], row=index + 1, column=str(name))
-            if (more := len(group) - _LISTED_PER_FAULT) > 0:
-                found = f"{more} further rows have a fault in this column"
-                yield Fault(source, found, _REMEDY[str(name)], column=str(name))
+        rows = cases[cases["index"].notna()].drop_duplicates(["column", "index"])
+        for name, group in rows.groupby("column", sort=False):
+            yield from _row_faults(str(name), raw, group["index"].astype(int), columns, source)
+        if rows.empty:
+            yield Fault(source, f"the table does not fit: {error}", "Correct it.")
 
 
-def _found(name: str, raw: pd.DataFrame, index: int) -> str:
-    value = raw[name].iloc[index]
+def _row_faults(
+    name: str, raw: pd.DataFrame, index: pd.Series, columns: Columns, source: str
+) -> Iterator[Fault]:
+    called, remedy = getattr(columns, name) or columns.sample, _REMEDY[name]
+    for row in index.iloc[:_LISTED_PER_FAULT]:
+        yield Fault(source, _found(name, raw, row), remedy, row=row + 1, column=called)
+    if (more := len(index) - _LISTED_PER_FAULT) > 0:
+        found = f"{more} further rows have a fault in this column"
+        yield Fault(source, found, remedy, column=called)
+
+
+def _found(name: str, raw: pd.DataFrame, row: int) -> str:
+    value = raw[name].iloc[row]
     if pd.isna(value):
         return f"{name} is missing"
     if name == "sample":
         first = int(np.flatnonzero(raw["sample"] == value)[0])
         return f"sample '{value}' is already in row {first + 1}"
-    return f"{name} is {value!r} for sample {raw['sample'].iloc[index]}"
+    return f"{name} is '{value}' for sample {raw['sample'].iloc[row]}"
 
 
 def _digest(table: pd.DataFrame) -> str:

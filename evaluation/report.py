@@ -46,7 +46,7 @@ def write(audit: Audit, folder: Path) -> Path:
 
 def summary(audit: Audit) -> Group:
     """The verdict, each clause, and for each metric all samples and the widest gap."""
-    lines = Table(box=SIMPLE_HEAD, title=audit.source, title_justify="left")
+    lines = Table(box=SIMPLE_HEAD, title=escape(audit.source), title_justify="left")
     for head in ("Metric", "All samples", "Widest gap", "Worst group"):
         lines.add_column(head)
     for metric in audit.spec.metrics:
@@ -57,7 +57,7 @@ def summary(audit: Audit) -> Group:
         single = [gap for gap in gaps if len(gap.attributes) == 1]
         if single:
             gap = max(single, key=lambda each: each.value)
-            worst = f"{gap.worst} {number(gap.worst_value)}"
+            worst = escape(f"{gap.worst} {number(gap.worst_value)}")
             shown += [_ends(gap.value, gap.low, gap.high), worst]
         lines.add_row(*shown)
     clauses = Table.grid(padding=(0, 2))

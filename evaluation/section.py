@@ -8,6 +8,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from evaluation.audit import Audit
+from evaluation.findings import Estimate, GroupSize
+from evaluation.metric import METRICS
 from evaluation.registry import Registry
 
 UNDEFINED = "–"
@@ -55,11 +57,9 @@ def with_interval(value: float, low: float, high: float) -> Markup:
     return Markup('{} <span class="interval">{}</span>').format(number(value), ends)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """A table that scrolls sideways on a narrow screen. Its first column heads the rows."""
     lines = [Markup('<div class="scroll" tabindex="0"><table>')]
-    if caption:
-        lines.append(Markup("<caption>{}</caption>").format(caption))
     cells = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in head)
     lines.append(Markup("<thead><tr>{}</tr></thead><tbody>").format(cells))
     for first, *rest in rows:
@@ -90,3 +90,25 @@ def folded(summary: str, body: Markup) -> Markup:
 def joined(parts: Iterable[Markup]) -> Markup:
     """Several pieces, one a line."""
     return Markup("\n").join(escape(part) for part in parts)
+
+
+def estimates_table(audit: Audit, sizes: Iterable[GroupSize]) -> Markup:
+    """Groups down, metrics across."""
+    head = ["Group", "Patients", *(METRICS.get(metric).label for metric in audit.spec.metrics)]
+    rows = [
+        (
+            size.group,
+            f"{size.patients:,}",
+            *(_cell(audit.estimate(metric, size.group)) for metric in audit.spec.metrics),
+        )
+        for size in sizes
+    ]
+    return table(head, rows)
+
+
+def _cell(found: Estimate) -> Markup:
+    shown = with_interval(found.value, found.low, found.high)
+    if found.state in ("undefined", "insufficient") or found.reason:
+        note = f"{found.state}: {found.reason}" if not found.ranked else found.reason
+        shown += Markup('<br><span class="reason">{}</span>').format(note)
+    return shown

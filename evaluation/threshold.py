@@ -18,9 +18,9 @@ class Threshold(Settings):
     Attributes:
         value: A sample is decided positive if its score is at least this.
         rule: ``fixed`` (given beforehand), ``youden`` (chosen on validation rows) or
-            ``convention`` (0.5, since nothing was given and there were no validation rows to
-            choose on).
-        rows: Number of validation rows that chose it; 0 unless ``youden``.
+            ``convention`` (0.5, since nothing was given and there were too few validation rows
+            to choose on: 20, of both classes, are needed).
+        rows: Number of validation rows.
     """
 
     value: Number
@@ -35,11 +35,11 @@ def choose_threshold(predictions: Predictions, given: float | None) -> Threshold
         predictions: With validation rows, if one is to be chosen.
         given: A threshold fixed beforehand, or None to choose one.
     """
-    if given is not None:
-        return Threshold(value=given, rule="fixed")
     validation = predictions.only("validation").table
+    if given is not None:
+        return Threshold(value=given, rule="fixed", rows=len(validation))
     if len(validation) < MINIMUM_ROWS or validation["label"].nunique() < 2:
-        return Threshold(value=CONVENTION, rule="convention")
+        return Threshold(value=CONVENTION, rule="convention", rows=len(validation))
     value = youden(validation["label"].to_numpy(), validation["score"].to_numpy())
     return Threshold(value=value, rule="youden", rows=len(validation))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.audit import Audit, AuditSpec, audit
+from evaluation.audit import Audit, audit
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
 from evaluation.groups import Attribute
@@ -13,6 +13,7 @@ from evaluation.policy import Policy
 from evaluation.predictions import Predictions
 from evaluation.report import write
 from evaluation.settings import Settings
+from evaluation.spec import AuditSpec
 from service.database import Database
 from service.tables import AuditRecord
 
@@ -22,11 +23,13 @@ class AuditRequest(Settings):
 
     Attributes:
         predictions: The file, a CSV or Parquet table.
+        name: What its sender calls it, for the report and for messages.
         attributes: Columns that groups are made of.
         policy: The policy, as read from its TOML; None for an audit without a verdict.
     """
 
     predictions: Path
+    name: str
     attributes: tuple[str, ...]
     policy: dict[str, Any] | None = None
 
@@ -40,6 +43,7 @@ class AuditRequest(Settings):
         policy = Policy.parse(self.policy, "policy") if self.policy is not None else None
         try:
             predictions = Predictions.read(self.predictions, self.attributes)
+            predictions = replace(predictions, source=self.name)
         except InputError as error:
             raise InputError(*map(self._named, error.faults)) from None
         for attribute in attributes:
@@ -48,10 +52,12 @@ class AuditRequest(Settings):
 
     def _named(self, fault: Fault) -> Fault:
         """The fault without the folder, which is no business of who asks."""
-        path, name = str(self.predictions), self.predictions.name
-        return replace(
-            fault, where=fault.where.replace(path, name), found=fault.found.replace(path, name)
+        path, kept = str(self.predictions), self.predictions.name
+        where, found = (
+            text.replace(path, self.name).replace(kept, self.name)
+            for text in (fault.where, fault.found)
         )
+        return replace(fault, where=where, found=found)
 
     def make(self) -> tuple[Audit, Predictions]:
         """Audit.

@@ -57,9 +57,10 @@ def demo(cohort: Path, policy: Path, out: Path, console: Console) -> None:
         path = run.directory / "report.html"
         console.print(f"Report of {run.config.method['name']}: {path}", soft_wrap=True)
     better = max(runs, key=lambda run: _worst(run.audit))
+    name, worst = better.config.method["name"], number(_worst(better.audit))
     console.print(
-        f"\nThe better one by its worst group is {better.config.method['name']}. It was chosen "
-        "on the test rows, so its figures flatter it a little."
+        f"\nThe better one is {name}: its worst group of all has an AUROC of {worst}. It was "
+        "chosen on the test rows, so its figures flatter it a little."
     )
     home = out / "service"
     _register(better, home)
@@ -103,11 +104,12 @@ def _run(name: str, cohort: Cohort, policy: Path, runs: Path, console: Console) 
 
 def _worst(audit: Audit) -> float:
     """The lowest AUROC of any group of one attribute; of the unseen pairs, usually."""
-    return min(
+    ranked = [
         gap.worst_value
         for gap in audit.gaps
         if gap.metric == "auroc" and len(gap.attributes) == 1 and gap.worst
-    )
+    ]
+    return min(ranked, default=float("-inf"))
 
 
 def _table(runs: list[Run]) -> Table:
@@ -148,7 +150,8 @@ def _leakage(audit: Audit) -> float:
 
 
 def _register(run: Run, home: Path) -> None:
-    settings = ServiceSettings.read(home=home)
+    # The demo keeps to itself, whatever service this machine is set up for.
+    settings = ServiceSettings.read(home=home, database_url="", api_key=None)
     registry = ModelRegistry(Database.opened(settings.database), Layout(settings).models)
     version = registry.register(run.directory)
     champion = registry.champion()
@@ -177,8 +180,9 @@ def _ask(home: Path, cohort: Cohort, console: Console) -> None:
 @contextmanager
 def _served(home: Path) -> Iterator[str]:
     """A service on a free port, stopped at the end."""
-    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
-    environment = os.environ | {"EVENSCAN_HOME": str(home)}
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--no-worker"]
+    own = {k: v for k, v in os.environ.items() if not k.startswith("EVENSCAN_")}
+    environment = own | {"EVENSCAN_HOME": str(home)}
     with (
         (home / "service.log").open("w") as log,
         subprocess.Popen(

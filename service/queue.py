@@ -63,8 +63,8 @@ class JobQueue:
         }
         handle: Any = self.client.enqueue(options, kind, request)
         deadline = time.monotonic() + self.settings.check_seconds
-        while handle.get_status().status in ("ENQUEUED", "PENDING"):
-            if time.monotonic() > deadline:
+        while (state := handle.get_status().status) != "SUCCESS":
+            if state not in ("ENQUEUED", "PENDING") or time.monotonic() > deadline:
                 self.client.cancel_workflow(handle.workflow_id)
                 raise HTTPException(
                     503,

@@ -4,7 +4,8 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,7 +42,8 @@ class ModelRegistry:
                 first; without a job, a second call for the same run does.
 
         Raises:
-            InputError: The folder is not a finished run directory.
+            InputError: The folder is not a finished run directory, or another run of its name
+                is a version already.
         """
         missing = [name for name in NEEDED if not (run / name).is_file()]
         if missing:
@@ -51,12 +53,17 @@ class ModelRegistry:
             )
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         name = run.resolve().name
-        if (found := self._registered(job, name)) is not None:
-            return found
-        incoming = self.folder / f".incoming-{job or name}"
+        with self.database.read() as session:
+            if (found := self._registered(session, job, name, config)) is not None:
+                return found
+        incoming = self.folder / f".incoming-{job or uuid4().hex}"
         shutil.rmtree(incoming, ignore_errors=True)
         shutil.copytree(run, incoming, ignore=shutil.ignore_patterns(*LEFT_OUT))
         with self.database.write() as session:
+            # Asked again under the write lock: another process may have been faster.
+            if (found := self._registered(session, job, name, config)) is not None:
+                shutil.rmtree(incoming)
+                return found
             version = ModelVersion(
                 run=name, method=config["method"]["name"], directory="", job=job
             )
@@ -69,10 +76,17 @@ class ModelRegistry:
             incoming.rename(target)
         return version
 
-    def _registered(self, job: str | None, run: str) -> ModelVersion | None:
+    def _registered(
+        self, session: Session, job: str | None, run: str, config: dict[str, Any]
+    ) -> ModelVersion | None:
         same = ModelVersion.run == run if job is None else ModelVersion.job == job
-        with self.database.read() as session:
-            return session.scalars(select(ModelVersion).where(same)).first()
+        found = session.scalars(select(ModelVersion).where(same)).first()
+        if found is not None and job is None:
+            kept = self.folder / found.directory / "config.json"
+            if json.loads(kept.read_text(encoding="utf-8")) != config:
+                where = f"version {found.id} came from another run called '{run}'"
+                raise InputError(Fault(run, where, "Rename the folder, and register it again."))
+        return found
 
     def promote(self, version: int, who: str, why: str, audit: str | None = None) -> AliasEvent:
         """Make a version the champion, and record it.

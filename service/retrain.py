@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.audit import Audit, audit
 from evaluation.compare import Champion
+from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
-from evaluation.predictions import Predictions
+from evaluation.predictions import COLUMNS, Predictions
 from evaluation.settings import read_toml
 from service.audits import clause_sentences, store
 from service.database import Database
@@ -23,7 +23,7 @@ from training.cohort import Cohort, read_cohort
 from training.config import RunConfig
 from training.making import OnStep
 from training.predictor import Predictor
-from training.run import Run, execute, load_run, run_id
+from training.run import Run, execute, load_run, read_split, run_id
 
 #: Images that are scored at once.
 BATCH = 64
@@ -88,48 +88,58 @@ class Retraining:
             "fingerprint": cohort.fingerprint,
         }
 
-    def train(self, on_progress: OnStep) -> dict[str, Any]:
+    def train(self, ingested: dict[str, Any], on_progress: OnStep) -> dict[str, Any]:
         """Train, from the checkpoint if there is one, and audit the run."""
         config = parse(self.request, self.settings)
-        cohort = read_cohort(config.cohort)
+        cohort = self._cohort(config, ingested)
         name = run_id(config, cohort)
         run = execute(config, self.directory / name, on_progress, cohort)
         return {"run": name, "directory": str(run.directory)}
 
-    def compare(self, trained: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, ingested: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
         """Audit against the champion on patients that neither model has learnt from."""
         run = load_run(Path(trained["directory"]))
         champion = self.registry.champion()
         made, predictions = run.audit, read_predictions(run)
-        verdict, reason = made.verdict, clause_sentences(made)
         if champion is not None:
             try:
-                made, predictions = self._against(champion, run, predictions)
-                verdict, reason = made.verdict, clause_sentences(made)
+                cohort = self._cohort(run.config, ingested)
+                made, predictions = self._against(champion, run, cohort, predictions)
             except InputError as error:
-                verdict, reason = (
-                    "INSUFFICIENT",
-                    f"INSUFFICIENT. They cannot be compared: {error}",
-                )
+                note = f"It could not be compared with version {champion.id}: {error}"
+                held = {"verdict": "INSUFFICIENT", "notes": (*made.notes, note)}
+                made = made.model_copy(update=held)
         store(self.database, self.layout.audits, self.job, made, predictions)
         return {
             "audit": self.job,
-            "verdict": verdict,
+            "verdict": made.verdict,
             "champion": champion.id if champion else None,
-            "reason": reason,
+            "reason": " ".join([clause_sentences(made), *made.notes]),
         }
 
+    def _cohort(self, config: RunConfig, ingested: dict[str, Any]) -> Cohort:
+        """The cohort, as it was when the job began.
+
+        Raises:
+            InputError: It has changed since.
+        """
+        cohort = read_cohort(config.cohort)
+        if cohort.fingerprint != ingested["fingerprint"]:
+            found = "its data have changed since the job began"
+            remedy = "Ask for the retraining again."
+            raise InputError(Fault(f"cohort {cohort.schema.name}", found, remedy))
+        return cohort
+
     def _against(
-        self, champion: ModelVersion, run: Run, predictions: Predictions
+        self, champion: ModelVersion, run: Run, cohort: Cohort, predictions: Predictions
     ) -> tuple[Audit, Predictions]:
         directory = self.registry.directory(champion)
         predictions = unseen(predictions, directory)
-        cohort = read_cohort(run.config.cohort)
         theirs = score(Predictor(directory), cohort, predictions.only("test"))
-        threshold = frozen_threshold(directory)
-        named = Champion(f"version {champion.id}", theirs, threshold)
-        spec = run.audit.spec.model_copy(update={"threshold": run.audit.threshold.value})
-        return audit(predictions, spec, run.config.policy, champion=named), predictions
+        named = Champion(f"version {champion.id}", theirs, frozen_threshold(directory))
+        embeddings = Embeddings.read(run.directory / "embeddings.parquet")
+        made = audit(predictions, run.audit.spec, run.config.policy, embeddings, named)
+        return made, predictions
 
     def gate(self, compared: dict[str, Any]) -> dict[str, Any]:
         """Promote on PASS, hold on anything else."""
@@ -179,7 +189,7 @@ def unseen(predictions: Predictions, champion: Path) -> Predictions:
     Raises:
         InputError: No test row is left.
     """
-    split = pd.read_csv(champion / "split.csv", dtype=str)
+    split = read_split(champion)
     known = set(split["patient"][split["split"].isin(SEEN)])
     table = predictions.table
     keep = (table["split"] != "test") | ~table["patient"].isin(known)
@@ -187,7 +197,8 @@ def unseen(predictions: Predictions, champion: Path) -> Predictions:
         found = "the champion has learnt from every test patient"
         remedy = "Retrain on a cohort with new patients, or with the champion's split."
         raise InputError(Fault("test rows", found, remedy))
-    return replace(predictions, table=table[keep].reset_index(drop=True))
+    attributes = [name for name in table.columns if name not in COLUMNS]
+    return Predictions.from_table(table[keep], attributes, source=predictions.source)
 
 
 def score(predictor: Predictor, cohort: Cohort, rows: Predictions) -> Predictions:

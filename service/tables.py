@@ -50,7 +50,6 @@ class ModelVersion(Table):
         run: Id of the run that trained it.
         method: Name of the training method.
         directory: Its run directory, relative to the folder of models.
-        status: ``ready``; later also states of deletion.
         job: The job that registered it; unique, so that a job registers once.
         created: When it was registered.
     """
@@ -62,7 +61,6 @@ class ModelVersion(Table):
     run: Mapped[str] = mapped_column(index=True)
     method: Mapped[str]
     directory: Mapped[str]
-    status: Mapped[str] = mapped_column(default="ready")
     job: Mapped[str | None] = mapped_column(unique=True)
     created: Mapped[datetime] = mapped_column(Moment, default=now)
 

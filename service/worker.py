@@ -83,7 +83,10 @@ def run(settings: ServiceSettings, *, while_stdin_is_open: bool = False) -> None
     with working(settings) as workflows:
         logger.info("worker %s takes jobs from %s", settings.executor, settings.database)
         while not stop.wait(RECONCILE_SECONDS):
-            workflows.reconcile()
+            try:
+                workflows.reconcile()
+            except Exception:
+                logger.exception("jobs could not be compared with their workflows")
         logging.shutdown()
         # A training thread cannot be stopped, and need not be: its checkpoint lets it go on
         # later. To stop is to crash, so that there is one way of coming back.

@@ -19,8 +19,9 @@ from training.making import Step as Part
 
 logger = logging.getLogger(__name__)
 
-#: How often a job may bring the worker down before it is given up.
-ATTEMPTS = 10
+#: How often a worker may stop during a job before it is given up. Ordinary restarts count too,
+#: since to stop a worker is to crash it, so there is room for many of them.
+ATTEMPTS = 100
 
 Step = Callable[[], dict[str, Any]]
 
@@ -95,8 +96,8 @@ class Workflows:
                 self.jobs.progress(job, f"train: {part.name}", share)
 
         ingested = self.step(job, "ingest", work.ingest)
-        trained = self.step(job, "train", lambda: work.train(progress))
-        compared = self.step(job, "compare", lambda: work.compare(trained))
+        trained = self.step(job, "train", lambda: work.train(ingested, progress))
+        compared = self.step(job, "compare", lambda: work.compare(ingested, trained))
         gate = self.step(job, "gate", lambda: work.gate(compared))
         registered = self.step(job, "register", lambda: work.register(trained))
         end = "promote" if gate["promote"] else "hold"

@@ -23,7 +23,7 @@ from training.imaging import InputContract, Pixels
 DATA = "EVENSCAN_DATA"
 
 #: Columns that a cohort or its predictions have anyway, so no attribute may be called so.
-RESERVED = ("sample", "patient", "image", "label", "split", "score")
+RESERVED = ("sample", "patient", "image", "label", "split", "score", "combination")
 
 Loader = Callable[[str, InputContract], Pixels]
 

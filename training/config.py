@@ -5,20 +5,18 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from evaluation.audit import AuditSpec
 from evaluation.errors import Fault, InputError
 from evaluation.groups import Attribute
 from evaluation.policy import Policy
-from evaluation.registry import Registry
 from evaluation.settings import Settings, read_toml
 from evaluation.shift import SHIFTS, Shift
+from evaluation.spec import AuditSpec
 from training.cohort import CohortSchema
 from training.imaging import InputContract
+from training.methods import METHOD_NAMES
 
 #: Whether a test sample's label and attribute occurred together in training.
-COMBINATION = Attribute(name="combination", categories=("seen", "unseen"))
-
-_METHOD_NAMES = Registry[object]("training.methods", "method", object, classes=True)
+COMBINATION = Attribute(name="combination")
 
 
 class RunConfig(Settings):
@@ -66,7 +64,7 @@ class RunConfig(Settings):
         # Only the name is checked here: the type of the settings lives with the method, and
         # importing it would load torch in processes that only queue runs. `resolved` checks
         # all.
-        _METHOD_NAMES.check(str(method.get("name", "")), "method.name")
+        METHOD_NAMES.check(str(method.get("name", "")), "method.name")
         return method
 
     @field_validator("shift")
@@ -115,13 +113,13 @@ class RunConfig(Settings):
         """The same with every default filled in, so that it says all that the run depends on.
 
         Raises:
-            InputError: A setting of the method does not fit.
+            InputError: A setting of the method does not fit, or it has no network for the size.
         """
         from training.method import METHODS
 
         name = self.method["name"]
         kind = METHODS.get(name).settings_type
-        settings = kind.parse(self.method_settings, f"method {name}")
+        settings = kind.parse(self.method_settings, f"method {name}").resolved(self.contract)
         chosen = self._chosen() or tuple(map(self.cohort.attribute, self.cohort.attributes))
         declared = tuple(
             self.cohort.attribute(each.name) if each == Attribute(name=each.name) else each

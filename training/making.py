@@ -3,15 +3,16 @@
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from evaluation.embeddings import Embeddings
 from evaluation.files import atomic_path, write_text
-from evaluation.predictions import Predictions
+from evaluation.predictions import Predictions, file_digest
 from training.cohort import Cohort
 from training.config import COMBINATION, RunConfig
 from training.imaging import Pixels
@@ -125,7 +126,7 @@ class Making:
         write_weights(self.work / "weights.safetensors", method)
         export_onnx(method, self.work / "model.onnx")
 
-    def predict(self, pixels: Pixels) -> tuple[Predictions, pd.DataFrame]:
+    def predict(self, pixels: Pixels) -> tuple[Predictions, Embeddings]:
         """Predict validation and test rows with the very model file that will be served."""
         rows = np.flatnonzero(self.split["split"].isin(["validation", "test"]))
         predictor = Predictor(self.work)
@@ -142,11 +143,14 @@ class Making:
         names = [attribute.name for attribute in self.config.audit.attributes]
         source = f"{self.config.method['name']} on {self.cohort.schema.name}"
         predictions = Predictions.from_table(table, names, source=source)
-        predictions.write(self.work / "predictions.parquet")
+        path = self.work / "predictions.parquet"
+        predictions.write(path)
         embeddings = _embeddings(table["sample"], blocks)
         with atomic_path(self.work / "embeddings.parquet") as partial:
             embeddings.to_parquet(partial, index=False)
-        return predictions, embeddings
+        # The report names the hash of the file that lies beside it.
+        predictions = replace(predictions, digest=file_digest(path))
+        return predictions, Embeddings.from_table(embeddings, "embeddings.parquet")
 
     def _combination(self) -> pd.Series:
         """``seen`` where a training sample has the same label and shifted attribute."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from evaluation.registry import Registry
 from evaluation.settings import Settings
 from training.imaging import InputContract
+from training.networks import check_size
 
 #: Which epoch's weights a stage ends with, judged on the validation rows.
 Selection = Literal["last", "loss", "auroc"]
@@ -85,6 +86,15 @@ class MethodSettings(Settings):
     """
 
     batch_size: int = Field(default=128, ge=2)
+
+    def resolved(self, contract: InputContract) -> Self:
+        """The settings with what depends on the size of the images filled in.
+
+        Raises:
+            InputError: There is no network for the size.
+        """
+        check_size(contract)
+        return self
 
 
 class Method(nn.Module, ABC):

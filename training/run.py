@@ -1,8 +1,12 @@
 """One run: a cohort, a shift, a method and a seed become a model with its audit."""
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +22,8 @@ from training.cache import cache_folder, cached_pixels
 from training.cohort import Cohort, read_cohort
 from training.config import RunConfig
 from training.making import Making, OnStep, Step
+
+_FINISHED = "Give the directory of a finished run."
 
 
 @dataclass(frozen=True)
@@ -87,37 +93,65 @@ def execute(
             ``directory`` then. Or another run is there.
     """
     config = config.resolved()
-    if directory.exists():
-        return _existing(config, directory)
     report = on_step or (lambda step: None)
     report(Step("reading the cohort", 0, None))
     cohort = cohort or read_cohort(config.cohort)
-    work = directory.with_name(f".{directory.name}.unfinished")
-    work.mkdir(parents=True, exist_ok=True)
-    for stray in work.glob(".*"):  # a killed process leaves what it was writing
-        stray.unlink()
-    write_text(work / "config.json", config.model_dump_json(indent=1) + "\n")
-    making = Making(work, config, cohort, split_of(config, cohort), report)
-    making.describe()
+    if directory.exists():
+        return _existing(config, directory, cohort)
+    # Whatever can be wrong with the input shows before the first file is written.
+    split = split_of(config, cohort)
     pixels = cached_pixels(
         cohort,
         config.contract,
         cache_folder(),
         lambda done, total: report(Step("decoding images", done, total)),
     )
-    making.train(pixels)
-    predictions, embeddings = making.predict(pixels)
-    found = audit(
-        predictions,
-        config.audit,
-        config.policy,
-        embeddings,
-        on_progress=lambda done, total: report(Step("audit", done, total)),
-    )
-    write_report(found, work)
-    (work / "checkpoint.safetensors").unlink(missing_ok=True)
-    os.replace(work, directory)
+    with _alone(directory.with_name(f".{directory.name}.unfinished")) as work:
+        write_text(work / "config.json", config.model_dump_json(indent=1) + "\n")
+        making = Making(work, config, cohort, split, report)
+        making.describe()
+        making.train(pixels)
+        predictions, embeddings = making.predict(pixels)
+        found = audit(
+            predictions,
+            config.audit,
+            config.policy,
+            embeddings,
+            on_progress=lambda done, total: report(Step("audit", done, total)),
+        )
+        write_report(found, work)
+        (work / "checkpoint.safetensors").unlink(missing_ok=True)
+        os.replace(work, directory)
     return Run(directory, config, found)
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[Path]:
+    """The folder of an unfinished run, for one process at a time.
+
+    What a killed process was just writing is removed. So is the whole folder if the input turns
+    out wrong before the first epoch is saved: there is nothing to go on from then.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    handle = os.open(work, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "Wait for it, or choose another directory."
+            raise InputError(
+                Fault(str(work), "another process is at this run", remedy)
+            ) from None
+        for stray in work.glob(".*"):
+            stray.unlink()
+        try:
+            yield work
+        except InputError:
+            if not (work / "checkpoint.safetensors").exists():
+                shutil.rmtree(work)
+            raise
+    finally:
+        os.close(handle)
 
 
 def split_of(config: RunConfig, cohort: Cohort) -> pd.DataFrame:
@@ -145,9 +179,18 @@ def split_of(config: RunConfig, cohort: Cohort) -> pd.DataFrame:
 _SPLIT_STREAM = 0x5917
 
 
-def _existing(config: RunConfig, directory: Path) -> Run:
+def read_split(directory: Path) -> pd.DataFrame:
+    """The split of a finished run, as :func:`split_of` made it."""
+    # Ids are taken to the letter: a patient may be called "NA".
+    return pd.read_csv(
+        directory / "split.csv", index_col="sample", dtype=str, keep_default_na=False
+    )
+
+
+def _existing(config: RunConfig, directory: Path, cohort: Cohort) -> Run:
     run = load_run(directory)
-    if run.config != config:
+    described = json.loads((directory / "cohort.json").read_text(encoding="utf-8"))
+    if run.config != config or described["fingerprint"] != cohort.fingerprint:
         found = "another run is there"
         raise InputError(
             Fault(str(directory), found, "Choose another directory, or delete it.")

@@ -3,8 +3,7 @@
 from markupsafe import Markup
 
 from evaluation.audit import Audit
-from evaluation.section import Section, folded, joined, paragraph
-from evaluation.sections.groups import estimates_table
+from evaluation.section import Section, estimates_table, folded, joined, paragraph
 
 
 class Crossings(Section):

@@ -14,8 +14,8 @@ _SENTENCE = {
 _RULE = {
     "fixed": "was fixed before the audit",
     "youden": "was chosen on {rows} validation rows (largest Youden index)",
-    "convention": "is the convention 0.5: none was given and there were no validation rows to "
-    "choose one on",
+    "convention": "is the convention 0.5: none was given, and {rows} validation rows are too "
+    "few to choose one on (20, of both classes, are needed)",
 }
 
 

@@ -49,7 +49,8 @@ def request_audit(
         "policy": None if policy is None else _read_policy(policy),
     }
     try:
-        request["predictions"] = str(_keep(predictions, folder))
+        request["name"] = _name(predictions)
+        request["predictions"] = str(_keep(predictions, request["name"], folder))
         return submit(parts, job, "audit", request, response)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,9 +88,14 @@ def _folder(parts: Services, audit: str) -> Path:
     return parts.layout.audits / row.directory
 
 
-def _keep(upload: UploadFile, folder: Path) -> Path:
-    """Copy an upload into a new folder. Its own name is kept for messages, never for a path."""
+def _name(upload: UploadFile) -> str:
+    """What the sender calls the file, fit for a line of text. It is never used as a path."""
     name = (upload.filename or "predictions").replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in name if letter.isprintable())[:200]
+
+
+def _keep(upload: UploadFile, name: str, folder: Path) -> Path:
+    """Copy an upload into a new folder."""
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         found = f"the file is called '{name}'"

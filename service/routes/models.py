@@ -20,7 +20,6 @@ class Model(BaseModel):
     version: int
     run: str = Field(description="Id of the run that trained it.")
     method: str
-    status: str
     champion: bool = Field(
         description="Whether it answers unless another version is asked for."
     )
@@ -33,7 +32,6 @@ class Model(BaseModel):
             version=row.id,
             run=row.run,
             method=row.method,
-            status=row.status,
             champion=champion is not None and row.id == champion.id,
             created=row.created,
         )

@@ -5,18 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 
 from evaluation.errors import Fault, InputError, unknown_name
-from evaluation.registry import Registry
 from evaluation.settings import read_toml
 from service.errors import documented
 from service.queue import new_id
 from service.services import Parts, takes
 from service.settings import ServiceSettings
 from service.submissions import Accepted, submit
+from training.methods import METHOD_NAMES
 
 router = APIRouter(prefix="/v1/retrain", tags=["retrain"])
-
-#: The methods' names. Their classes need torch, which only the worker loads.
-METHOD_NAMES = Registry[object]("training.methods", "method", object)
 
 EXAMPLE = {"cohort": "phantom", "method": {"name": "clear_vae"}, "size": 28, "seed": 0}
 

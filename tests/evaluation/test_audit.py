@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.audit import Audit, AuditSpec, audit
+from evaluation.audit import Audit, audit
 from evaluation.compare import Champion
+from evaluation.embeddings import Embeddings
 from evaluation.errors import InputError
 from evaluation.groups import Attribute
 from evaluation.metric import METRICS
 from evaluation.policy import Clause, Policy
 from evaluation.predictions import Predictions
+from evaluation.spec import AuditSpec
 from tests.conftest import made_predictions
 
 SPEC = AuditSpec(
@@ -155,14 +157,15 @@ def test_leakage_of_embeddings_reaches_the_policy():
     features = generator.normal(size=(len(base.table), 6))
     features[:, 0] += 3 * (base.table["sex"] == "male")
     names = [*(f"content_{i}" for i in range(3)), *(f"style_{i}" for i in range(3))]
-    embeddings = pd.DataFrame(features, columns=names).assign(sample=base.table["sample"])
+    table = pd.DataFrame(features, columns=names).assign(sample=base.table["sample"])
+    embeddings = Embeddings.from_table(table)
     clause = Clause(quantity="leakage", attribute="sex", maximum=0.7)
     result = audit(base, SPEC, Policy(name="p", clause=(clause,)), embeddings)
     by_latent = {(found.latent, found.attribute): found for found in result.leakage}
     assert by_latent["content", "sex"].auroc > 0.9 > by_latent["style", "sex"].auroc
     assert result.verdict == "FAIL"
-    with pytest.raises(InputError, match="have no embedding"):
-        audit(base, SPEC, embeddings=embeddings.iloc[1:])
+    with pytest.raises(InputError, match="1 audited samples have none"):
+        audit(base, SPEC, embeddings=Embeddings.from_table(table.iloc[1:]))
 
 
 def champion_of(table, threshold=0.5, name="v1"):
@@ -211,3 +214,22 @@ def test_a_one_class_table_is_undefined_not_a_crash():
     assert result.estimate("auroc").state == "undefined"
     assert not np.isnan(result.estimate("true_positive_rate").value)
     assert result.verdict == "INSUFFICIENT"
+
+
+def test_a_fault_names_the_row_of_the_file_whatever_the_split():
+    table = made_predictions().astype({"sex": object})
+    table["split"] = np.where(np.arange(len(table)) < 200, "validation", "test")
+    table.loc[210, "sex"] = "unheard of"
+    spec = AuditSpec(attributes=(Attribute(name="sex", categories=("female", "male")),))
+    with pytest.raises(InputError, match="row 211, column sex"):
+        audit(Predictions.from_table(table, ["sex"]), spec)
+
+
+def test_too_few_validation_rows_leave_the_convention_and_say_so():
+    from evaluation.report import render
+
+    table = made_predictions()
+    table["split"] = np.where(np.arange(len(table)) < 10, "validation", "test")
+    result = audit(Predictions.from_table(table, ["sex"]), AuditSpec(draws=100))
+    assert (result.threshold.rule, result.threshold.rows) == ("convention", 10)
+    assert "10 validation rows are too few" in render(result)

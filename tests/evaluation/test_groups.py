@@ -72,5 +72,6 @@ def test_only_undeclared_numbers_with_many_values_get_quartiles():
     assert with_bins(Attribute(name="age"), ages).bins == (24.75, 49.5, 74.25)
     declared = Attribute(name="age", bins=(50,))
     assert with_bins(declared, ages) is declared
+    assert with_bins(Attribute(name="x"), pd.Series([0] * 60 + list(range(40)))).bins[0] > 0
     for few in (pd.Series([1, 2, 3] * 9), pd.Series(list("abcdefghijkl"))):
         assert with_bins(Attribute(name="x"), few).bins == ()

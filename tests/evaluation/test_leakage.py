@@ -84,6 +84,18 @@ def test_equals_scikit_learn_fold_by_fold():
     assert float(ours.auroc(ours.scores[0])) == pytest.approx(roc_auc_score(truth, scores))
 
 
+def test_chance_is_not_narrowed_by_images_that_agree_within_patients():
+    """Where images mostly go with their patient, the band stays that of patients."""
+    generator, patient, label, sex = cohort(patients=100, images=5)
+    mostly = sex.copy()
+    mostly[0] = "f" if sex[0] == "m" else "m"  # one image of one patient differs
+    identity = generator.normal(size=(patient.max() + 1, 8))[patient]
+    constant = probe(identity, sex, label, patient)
+    varying = probe(identity, mostly, label, patient)
+    assert abs(constant.chance_high - varying.chance_high) < 0.05
+    assert varying.chance_high > 0.55
+
+
 def test_permutations_keep_the_images_of_a_patient_together():
     generator, patient, _, sex = cohort()
     ours = _Probe(generator.normal(size=(len(sex), 4)), sex, patient, seed=0)

@@ -127,3 +127,17 @@ def test_any_table_is_accepted_or_refused_with_faults(rows):
         assert found.table["label"].isin([0, 1]).all()
         assert found.table["score"].between(0, 1).all()
         assert found.table["sample"].is_unique
+
+
+def test_faults_name_the_columns_of_the_file():
+    frame = table(score=[0.9, 7.5, 0.7]).rename(columns={"score": "probability"})
+    (fault,) = faults(frame, score="probability")
+    assert str(fault).startswith("run7.csv, row 2, column probability: score is '7.5'")
+
+
+def test_blank_lines_do_not_shift_the_rows(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("sample,patient,label,score\na,p,1,0.5\n\nb,q,2,0.5\n")
+    with pytest.raises(InputError) as caught:
+        Predictions.read(path)
+    assert (3, "label") in {(fault.row, fault.column) for fault in caught.value.faults}

@@ -1,5 +1,6 @@
 """A retraining compares on test rows of patients that neither model has learnt from."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pandas as pd
 import pytest
 from service_samples import ANYTHING, promoted, tiny
 
+from evaluation.audit import Audit
 from evaluation.errors import InputError
 from service.database import Database
 from service.layout import Layout
 from service.registry import ModelRegistry
 from service.retrain import Retraining, parse, read_predictions, score, unseen
+from service.tables import AuditRecord
 from training.cohort import CohortSchema, read_cohort
 from training.predictor import Predictor
 from training.run import load_run
@@ -72,7 +75,7 @@ def test_what_cannot_be_compared_is_held(trained, champion, settings):
     resplit(champion, read_predictions(load_run(trained)).table["patient"], "train")
     promoted(registry, champion)
     work = Retraining("job-1", tiny(), settings, database, registry, layout)
-    compared = work.compare({"directory": str(trained)})
+    compared = work.compare(work.ingest(), {"directory": str(trained)})
     assert compared["verdict"] == "INSUFFICIENT"
     gate = work.gate(compared)
     assert not gate["promote"]
@@ -90,7 +93,7 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced(trained, settings):
     layout = Layout(settings)
     registry = ModelRegistry(database, layout.models)
     work = Retraining("job-1", tiny(), settings, database, registry, layout)
-    compared = work.compare({"directory": str(trained)})
+    compared = work.compare(work.ingest(), {"directory": str(trained)})
     gate = work.gate(compared)
     assert gate["promote"]
     registered = work.register({"directory": str(trained)})
@@ -100,6 +103,67 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced(trained, settings):
     assert not concluded["promoted"]
     assert "became the champion" in concluded["reason"]
     assert registry.champion().id == other.id
+    database.close()
+
+
+#: Clauses that need the champion's scores and the challenger's embeddings.
+AGAINST = {
+    "name": "against the champion",
+    "clause": [
+        {"quantity": "change", "metric": "auroc", "minimum": -0.95,
+         "small_groups": "listed"},
+        {"quantity": "leakage", "maximum": 1.0, "small_groups": "listed"},
+    ],
+}  # fmt: skip
+
+
+def test_a_challenger_is_judged_against_the_champion_and_with_its_embeddings(
+    trained, tmp_path, settings
+):
+    database = Database.opened(settings.database)
+    layout = Layout(settings)
+    registry = ModelRegistry(database, layout.models)
+    promoted(registry, trained)
+    challenger = shutil.copytree(trained, tmp_path / "challenger")
+    config = json.loads((challenger / "config.json").read_text())
+    (challenger / "config.json").write_text(json.dumps(config | {"policy": AGAINST}))
+    work = Retraining("job-1", tiny(policy=AGAINST), settings, database, registry, layout)
+    compared = work.compare(work.ingest(), {"directory": str(challenger)})
+    audit = Audit.from_json((layout.audits / "job-1" / "audit.json").read_text())
+    change, leakage = audit.clauses
+    assert change.verdict == "PASS"
+    assert audit.champion == "version 1"
+    assert "no embeddings" not in leakage.reason
+    assert audit.leakage
+    assert compared["champion"] == 1
+    assert compared["verdict"] == audit.verdict
+    database.close()
+
+
+def test_what_is_stored_is_what_was_decided(trained, champion, settings):
+    database = Database.opened(settings.database)
+    layout = Layout(settings)
+    registry = ModelRegistry(database, layout.models)
+    resplit(champion, read_predictions(load_run(trained)).table["patient"], "train")
+    promoted(registry, champion)
+    work = Retraining("job-1", tiny(), settings, database, registry, layout)
+    compared = work.compare(work.ingest(), {"directory": str(trained)})
+    audit = Audit.from_json((layout.audits / "job-1" / "audit.json").read_text())
+    with database.read() as session:
+        record = session.get_one(AuditRecord, "job-1")
+    assert compared["verdict"] == audit.verdict == record.verdict == "INSUFFICIENT"
+    assert any("could not be compared" in note for note in audit.notes)
+    database.close()
+
+
+def test_data_that_changed_since_the_job_began_are_noticed(trained, settings):
+    database = Database.opened(settings.database)
+    layout = Layout(settings)
+    registry = ModelRegistry(database, layout.models)
+    work = Retraining("job-1", tiny(), settings, database, registry, layout)
+    changed = work.ingest() | {"fingerprint": "another"}
+    with pytest.raises(InputError, match="data have changed since the job began"):
+        work.train(changed, lambda step: None)
     database.close()
 
 

@@ -15,11 +15,11 @@ from PIL import Image
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
 from training.cohort import Cohort, CohortSchema, fingerprint_of
-from training.dermatoscopy import draw
 from training.format import Format
 from training.imaging import InputContract, Pixels, prepare
 from training.manifest import table_of
-from training.patients import PhantomSettings, generate_patients, recorded
+from training.phantom.dermatoscopy import draw
+from training.phantom.patients import PhantomSettings, generate_patients, recorded
 
 
 class Phantom(Format):

@@ -1,7 +1,7 @@
 """CLEAR-VAE: content knows the label and style must not, by switched contrastive pairs."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field
@@ -27,6 +27,9 @@ StylePenalty = Literal["pair_switching", "negated", "club", "l1out", "none"]
 
 #: Weight of the penalties that bound the mutual information, from the CLEAR paper.
 _DEPENDENCE_WEIGHT = 3.0
+
+#: Style penalties that need an estimator network.
+_ESTIMATED = ("club", "l1out")
 
 
 class ClearVaeSettings(VaeSettings):
@@ -56,6 +59,18 @@ class ClearVaeSettings(VaeSettings):
     estimator_learning_rate: float = Field(default=2e-3, gt=0)
     estimator_steps: int = Field(default=5, ge=1)
 
+    def resolved(self, contract: InputContract) -> Self:
+        """The settings with the defaults of size and style penalty filled in.
+
+        Raises:
+            InputError: There is no network for the size.
+        """
+        found = super().resolved(contract)
+        if found.style_weight is not None:
+            return found
+        weight = _DEPENDENCE_WEIGHT if found.style_penalty in _ESTIMATED else found.alpha
+        return found.model_copy(update={"style_weight": weight})
+
 
 class ClearVae(VaeMethod):
     r"""Contrastive learning with anti-contrastive regularisation.
@@ -82,7 +97,7 @@ class ClearVae(VaeMethod):
         # The estimator of q(style | content), hidden layer as wide as the codes.
         self.estimator = (
             ConditionalGaussian(self.dimension, self.dimension, self.dimension)
-            if self.settings.style_penalty in ("club", "l1out")
+            if self.settings.style_penalty in _ESTIMATED
             else None
         )
 
@@ -121,7 +136,7 @@ class ClearVae(VaeMethod):
         losses["total"] = (
             losses["total"]
             + self.settings.alpha * losses["content_contrast"]
-            + self._style_weight() * losses["style_penalty"]
+            + (self.settings.style_weight or 0.0) * losses["style_penalty"]
         )
         return losses
 
@@ -142,11 +157,6 @@ class ClearVae(VaeMethod):
         if self.settings.style_penalty == "negated":
             return -self._contrast(style, same_label(label))
         return torch.zeros((), device=label.device)
-
-    def _style_weight(self) -> float:
-        if self.settings.style_weight is not None:
-            return self.settings.style_weight
-        return self.settings.alpha if self.estimator is None else _DEPENDENCE_WEIGHT
 
     def _fit_estimator(
         self,

@@ -17,7 +17,6 @@ def upgrade() -> None:
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("directory", sa.String(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("created", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_versions")),

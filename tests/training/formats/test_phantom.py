@@ -15,10 +15,10 @@ from sklearn.preprocessing import StandardScaler
 
 from evaluation.errors import InputError
 from training.cohort import CohortSchema, read_cohort
-from training.dermatoscopy import draw
 from training.formats.phantom import write_phantom
 from training.imaging import InputContract
-from training.patients import CATEGORIES, PhantomSettings, generate_patients, shares
+from training.phantom.dermatoscopy import draw
+from training.phantom.patients import CATEGORIES, PhantomSettings, generate_patients, shares
 
 DEMO = CohortSchema.load(Path(__file__).parents[3] / "cohorts" / "phantom.toml")
 SMALL = InputContract(size=16)

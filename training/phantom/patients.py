@@ -8,8 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from evaluation.errors import unknown_name
 from evaluation.settings import Settings
-from training.camera import Device
-from training.dermatoscopy import Form, Scene
+from training.phantom.camera import Device
+from training.phantom.dermatoscopy import Form, Scene
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 

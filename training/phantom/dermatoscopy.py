@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from training.camera import Device, grid, photograph
+from training.phantom.camera import Device, grid, photograph
 
 Map = NDArray[np.float32]
 Form = Literal["none", "smooth", "irregular"]
