@@ -1,12 +1,6 @@
-"""The commands of the service alone: ``python -m service``."""
+"""``python -m service`` is ``evenscan``, wherever its script is not on the path."""
 
-import sys
-
-from evaluation.errors import InputError
-from service.cli import app
+from evaluation.cli import main
 
 if __name__ == "__main__":
-    try:
-        app()
-    except InputError as error:
-        sys.exit(str(error))
+    main()
