@@ -93,6 +93,24 @@ def bootstrap(
     return Cube(point, np.concatenate(blocks) if blocks else np.empty(shape))
 
 
+def count_units(
+    label: Array,
+    decision: Array,
+    patient: Array,
+    groups: Sequence[Group],
+    metrics: Sequence[Metric],
+) -> Array:
+    """Patients that each metric rests on in each group, ``[group, metric]``."""
+    counts = [
+        [
+            metric.units(label[group.rows], decision[group.rows], patient[group.rows])
+            for metric in metrics
+        ]
+        for group in groups
+    ]
+    return np.array(counts, int).reshape(len(groups), len(metrics))
+
+
 def _block(
     label: Array,
     value: Mapping[Reads, Array],

@@ -50,6 +50,9 @@ def audit(
     embeddings: Annotated[
         Path | None, typer.Option(help="CSV or Parquet file: sample, content_*, style_*.")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names with commas. Default: the six of the README.")
+    ] = None,
     draws: Annotated[int, typer.Option(help="Bootstrap draws over patients.")] = 1000,
     depth: Annotated[int, typer.Option(help="Attributes crossed at most, 1 to 3.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
@@ -72,7 +75,7 @@ def audit(
     from evaluation.report import summary, write
     from evaluation.spec import AuditSpec
 
-    names = [name.strip() for name in attributes.split(",") if name.strip()]
+    names = _listed(attributes)
     edges = _edges(bins or [], names)
     spec = AuditSpec.parse(
         {
@@ -81,6 +84,7 @@ def audit(
             "draws": draws,
             "depth": depth,
             "seed": seed,
+            **({"metrics": _listed(metrics)} if metrics else {}),
         },
         "command line",
     )
@@ -110,6 +114,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _edges(bins: list[str], names: list[str]) -> dict[str, tuple[float, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.bootstrap import bootstrap
+from evaluation.bootstrap import bootstrap, count_units
 from evaluation.errors import Fault, InputError
 from evaluation.groups import Group
 from evaluation.metric import Array, Metric, Reads
@@ -92,18 +92,19 @@ def compare(
         for kept in [position[group.rows]]
     ]
     patient = mine["patient"].to_numpy()
-    cubes = [
-        bootstrap(
-            label, _value(table["score"].to_numpy(), at), patient, inside, metrics, draws, seed
-        )
+    ours_read, theirs_read = (
+        _value(table["score"].to_numpy(), at)
         for table, at in ((mine, threshold), (other, champion.threshold))
-    ]
+    )
+    ours_cube, theirs_cube = (
+        bootstrap(label, value, patient, inside, metrics, draws, seed)
+        for value in (ours_read, theirs_read)
+    )
     sign = np.array([1 if metric.better == "higher" else -1 for metric in metrics])
-    units = [[m.units(label[g.rows], patient[g.rows]) for m in metrics] for g in inside]
     return Comparison(
-        sign * (cubes[0].point - cubes[1].point),
-        sign * (cubes[0].draws - cubes[1].draws),
-        np.array(units),
+        sign * (ours_cube.point - theirs_cube.point),
+        sign * (ours_cube.draws - theirs_cube.draws),
+        count_units(label, ours_read["decision"], patient, inside, metrics),
     )
 
 

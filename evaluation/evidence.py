@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from evaluation.bootstrap import Cube, bootstrap
+from evaluation.bootstrap import Cube, bootstrap, count_units
 from evaluation.compare import Champion, Comparison, compare
 from evaluation.findings import Change, Estimate, Gap, GroupSize, Leakage, State
 from evaluation.gaps import extremes
@@ -68,9 +68,10 @@ class AuditEvidence:
         label = test.table["label"].to_numpy(float)
         score = test.table["score"].to_numpy(float)
         patient = test.table["patient"].to_numpy()
+        decision = (score >= threshold).astype(float)
         cube = bootstrap(
             label,
-            {"score": score, "decision": (score >= threshold).astype(float)},
+            {"score": score, "decision": decision},
             patient,
             groups,
             metrics,
@@ -78,7 +79,7 @@ class AuditEvidence:
             spec.seed,
             on_progress,
         )
-        units = [[m.units(label[g.rows], patient[g.rows]) for m in metrics] for g in groups]
+        units = count_units(label, decision, patient, groups, metrics)
         counts = [
             [len(np.unique(patient[g.rows])), len(g.rows), int(label[g.rows].sum())]
             for g in groups
@@ -88,9 +89,7 @@ class AuditEvidence:
             if champion
             else None
         )
-        return cls(
-            spec, groups, metrics, cube, np.array(units), np.array(counts), comparison, leakages
-        )
+        return cls(spec, groups, metrics, cube, units, np.array(counts), comparison, leakages)
 
     def sizes(self) -> tuple[GroupSize, ...]:
         """Size of every group."""

@@ -15,7 +15,7 @@ class Extremes(NamedTuple):
     Attributes:
         gap: Best minus worst estimate, >= 0.
         gap_low: Lower end of the true gap's interval, >= 0.
-        gap_high: Its upper end, <= 1.
+        gap_high: Its upper end, at most the range of the metric.
         null_high: A gap up to this is to be expected if all groups are truly alike.
         worst: The worst estimate.
         worst_low: Lower end of the truly worst group's interval.
@@ -70,16 +70,12 @@ def extremes(
     gap = float(abs(point[best] - point[worst]))
     return Extremes(
         gap=gap,
-        gap_low=_cut(gap - spread),
-        gap_high=_cut(gap + spread),
-        null_high=_cut(spread),
+        gap_low=max(gap - spread, 0.0),
+        gap_high=min(gap + spread, metric.highest - metric.lowest),
+        null_high=min(spread, metric.highest - metric.lowest),
         worst=float(point[worst]),
-        worst_low=_cut(point[worst] - furthest),
-        worst_high=_cut(point[worst] + furthest),
+        worst_low=max(float(point[worst]) - furthest, metric.lowest),
+        worst_high=min(float(point[worst]) + furthest, metric.highest),
         worst_index=worst,
         best_index=best,
     )
-
-
-def _cut(value: float) -> float:
-    return float(np.clip(value, 0.0, 1.0))

@@ -12,13 +12,15 @@ from evaluation.registry import Registry
 Array = NDArray[Any]
 Better = Literal["higher", "lower"]
 Reads = Literal["score", "decision"]
-Needs = Literal["any", "positive", "negative", "both"]
+Needs = Literal["any", "positive", "negative", "both", "decided positive", "decided negative"]
 
 REASONS: dict[Needs, str] = {
     "any": "no samples",
     "positive": "no positive samples",
     "negative": "no negative samples",
     "both": "only one class",
+    "decided positive": "no sample decided positive",
+    "decided negative": "no sample decided negative",
 }
 
 
@@ -39,6 +41,8 @@ class Metric:
         proportion: Whether it is a share of events (right decisions, pairs in order) among
             independent patients, so that an exact binomial bound applies where all events
             agree.
+        lowest: Lowest value it can take.
+        highest: Highest value it can take; may be infinite.
     """
 
     function: Callable[[Array, Array, Array], Array]
@@ -47,6 +51,8 @@ class Metric:
     needs: Needs
     label: str
     proportion: bool = False
+    lowest: float = 0.0
+    highest: float = 1.0
 
     @property
     def name(self) -> str:
@@ -79,28 +85,46 @@ class Metric:
         result = self.function(label, value, weights)
         return float(result) if weights.ndim == 1 else result
 
-    def units(self, label: Array, patient: Array) -> int:
+    def units(self, label: Array, decision: Array, patient: Array) -> int:
         """Number of patients that the metric rests on; of the rarer class if it needs both.
 
+        Args:
+            label: ``[n]``, 0 or 1.
+            decision: ``[n]``, 0 or 1.
+            patient: ``[n]``.
+
         >>> metric(better="higher", reads="score", needs="both", label="")(min).units(
-        ...     np.array([1, 1, 0]), np.array(["a", "b", "b"]))
+        ...     np.array([1, 1, 0]), np.array([1, 1, 1]), np.array(["a", "b", "b"]))
         1
         """
-        if self.needs == "any":
-            return len(np.unique(patient))
-        positive, negative = (len(np.unique(patient[label == y])) for y in (1, 0))
-        return {"positive": positive, "negative": negative}.get(
-            self.needs, min(positive, negative)
-        )
+        inside = {
+            "any": [np.ones(len(label), bool)],
+            "positive": [label == 1],
+            "negative": [label == 0],
+            "both": [label == 1, label == 0],
+            "decided positive": [decision == 1],
+            "decided negative": [decision == 0],
+        }[self.needs]
+        return min(len(np.unique(patient[rows])) for rows in inside)
 
 
 def metric(
-    *, better: Better, reads: Reads, needs: Needs, label: str, proportion: bool = False
+    *,
+    better: Better,
+    reads: Reads,
+    needs: Needs,
+    label: str,
+    proportion: bool = False,
+    lowest: float = 0.0,
+    highest: float = 1.0,
 ) -> Callable[[Callable[[Array, Array, Array], Array]], Metric]:
-    """Turn a function into a :class:`Metric`; the decorator of every file in ``metrics/``."""
+    """Turn a function into a :class:`Metric`, whose attributes are the arguments.
+
+    The decorator of every file in ``metrics/``.
+    """
 
     def declare(function: Callable[[Array, Array, Array], Array]) -> Metric:
-        declared = Metric(function, better, reads, needs, label, proportion)
+        declared = Metric(function, better, reads, needs, label, proportion, lowest, highest)
         object.__setattr__(declared, "__doc__", function.__doc__)
         return declared
 

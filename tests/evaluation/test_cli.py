@@ -80,9 +80,16 @@ def test_bad_input_is_1_with_every_fault_and_no_output(evenscan, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_metrics_are_chosen_by_name(evenscan, tmp_path):
+    done = run(evenscan, tmp_path, extra=("--metrics", "auroc, f1_score"))
+    assert "F1 score" in done.stdout
+    assert "Brier" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("attributes", "extra", "message"),
     [
+        ("sex", ("--metrics", "aurok"), "no metric is called 'aurok'. Did you mean 'auroc'"),
         ("sex,gender", (), "no attribute column 'gender'"),
         ("sex", ("--bins", "age=40"), "'age' is not among the attributes"),
         ("sex", ("--bins", "sex=a,b"), "'sex=a,b' is not understood"),

@@ -8,17 +8,55 @@ from sklearn import metrics as sklearn
 
 from evaluation.metric import METRICS, Metric
 
+
+def calibration_error(label, score, sample_weight):
+    """The definition, one bin at a time."""
+    error = 0.0
+    for k in range(10):
+        inside = (score >= k / 10) & ((score < (k + 1) / 10) | (k == 9))
+        distance = (label - score)[inside] @ sample_weight[inside]
+        error += abs(distance) / sample_weight.sum()
+    return error
+
+
+def of_negatives(oracle, *, complement=False):
+    """An oracle with the classes exchanged."""
+
+    def mirrored(label, decision, sample_weight):
+        value = oracle(1 - label, 1 - decision, sample_weight=sample_weight)
+        return 1 - value if complement else value
+
+    return mirrored
+
+
 ORACLES = {
     "accuracy": sklearn.accuracy_score,
     "auroc": sklearn.roc_auc_score,
     "average_precision": sklearn.average_precision_score,
+    "balanced_accuracy": sklearn.balanced_accuracy_score,
     "brier_score": sklearn.brier_score_loss,
-    "false_positive_rate": lambda y, d, sample_weight: (
-        sklearn.recall_score(1 - y, 1 - d, sample_weight=sample_weight) * -1 + 1
+    "expected_calibration_error": calibration_error,
+    "f1_score": sklearn.f1_score,
+    "false_negative_rate": lambda y, d, sample_weight: (
+        1 - sklearn.recall_score(y, d, sample_weight=sample_weight)
     ),
+    "false_positive_rate": of_negatives(sklearn.recall_score, complement=True),
+    "log_loss": sklearn.log_loss,
+    "matthews_correlation": sklearn.matthews_corrcoef,
+    "negative_predictive_value": of_negatives(sklearn.precision_score),
+    "positive_predictive_value": sklearn.precision_score,
+    "selection_rate": lambda y, d, sample_weight: np.average(d, weights=sample_weight),
+    "true_negative_rate": of_negatives(sklearn.recall_score),
     "true_positive_rate": sklearn.recall_score,
 }
-PERFECT = {"higher": 1.0, "lower": 0.0}
+
+#: Values of a perfect and of a reversed score on [0, 0, 1, 1], where they are not the ends of
+#: the metric's range.
+ENDS = {
+    "average_precision": (1.0, 0.5),  # the worst ranking still has some precision
+    "log_loss": (0.0, 36.04),  # a certain error is counted as nearly certain
+    "selection_rate": (0.5, 0.5),  # it does not look at the label
+}
 
 every_metric = pytest.mark.parametrize("name", METRICS.names())
 
@@ -81,17 +119,16 @@ def test_the_order_of_rows_does_not_matter(name):
 def test_perfect_and_reversed_scores_give_the_known_ends(name):
     metric = METRICS.get(name)
     label = np.array([0, 0, 1, 1])
-    best = PERFECT[metric.better]
-    assert metric(label, label) == best
-    if name == "average_precision":  # the worst ranking still has some precision
-        assert metric(label, 1 - label) == pytest.approx(0.5)
-    else:
-        assert metric(label, 1 - label) == 1 - best
+    ends = (metric.highest, metric.lowest)
+    perfect, worst = ENDS.get(name, ends if metric.better == "higher" else ends[::-1])
+    assert metric(label, label) == pytest.approx(perfect, abs=1e-12)
+    assert metric(label, 1 - label) == pytest.approx(worst, abs=0.01)
 
 
 @every_metric
-@pytest.mark.parametrize("label", [[], [0, 0], [1, 1]], ids=["empty", "negative", "positive"])
-def test_undefined_is_nan_and_only_then(name, label):
+@pytest.mark.parametrize("decided", [0, 1])
+@pytest.mark.parametrize("label", [[], [0, 0], [1, 1], [0, 1]], ids=str)
+def test_undefined_is_nan_and_only_then(name, label, decided):
     metric = METRICS.get(name)
     classes = set(label)
     defined = {
@@ -99,27 +136,27 @@ def test_undefined_is_nan_and_only_then(name, label):
         "positive": 1 in classes,
         "negative": 0 in classes,
         "both": classes == {0, 1},
+        "decided positive": bool(classes) and decided == 1,
+        "decided negative": bool(classes) and decided == 0,
     }[metric.needs]
-    value = metric(np.array(label, int), np.full(len(label), 0.25))
-    assert np.isnan(value) != defined
-    drawn = metric(np.array(label, int), np.full(len(label), 0.25), np.ones((3, len(label))))
+    if name == "matthews_correlation":
+        defined = False  # it also needs both decisions
+    value = np.full(len(label), float(decided))
+    assert np.isnan(metric(np.array(label, int), value)) != defined
+    drawn = metric(np.array(label, int), value, np.ones((3, len(label))))
     assert drawn.shape == (3,)
     assert np.isnan(drawn).all() != defined
 
 
 @every_metric
-def test_a_weight_of_zero_leaves_a_class_out(name):
+def test_a_weight_of_zero_is_a_sample_that_is_not_there(name):
     metric = METRICS.get(name)
-    result = metric([0, 1], [1, 1], [[0.0, 1.0], [1.0, 0.0]])
-    assert (
-        np.isnan(result)
-        == {
-            "any": [False, False],
-            "positive": [False, True],
-            "negative": [True, False],
-            "both": [True, True],
-        }[metric.needs]
-    ).all()
+    label, score, _ = rows(6)
+    value = read(metric, score)
+    kept = np.random.default_rng(7).random(len(label)) < 0.4
+    assert metric(label, value, kept) == pytest.approx(metric(label[kept], value[kept]))
+    one_class = metric(label, value, label)
+    assert one_class == pytest.approx(metric(label[label == 1], value[label == 1]), nan_ok=True)
 
 
 @every_metric
