@@ -147,4 +147,36 @@ def ratio(numerator: Array, denominator: Array) -> Array:
     return np.where(empty, np.nan, numerator / np.where(empty, 1.0, denominator))
 
 
+def by_score(label: Array, score: Array, weight: Array) -> tuple[Array, Array]:
+    """Weight of the positive and of the negative samples at each score, ascending.
+
+    Args:
+        label: ``[n]``, 0 or 1; n >= 1.
+        score: ``[n]``. Scores that ascend already, as in a bootstrap, cost no sorting.
+        weight: ``[..., n]``.
+
+    Returns:
+        Two arrays ``[..., score]``, one place for each distinct score.
+
+    >>> by_score(np.array([1, 0, 1]), np.array([0.7, 0.2, 0.7]), np.array([1.0, 2.0, 3.0]))
+    (array([0., 4.]), array([2., 0.]))
+    """
+    if (score[1:] < score[:-1]).any():
+        order = np.argsort(score, kind="stable")
+        label, score, weight = label[order], score[order], weight[..., order]
+    positive = weight * (label == 1)
+    negative = weight - positive
+    first = np.flatnonzero(np.diff(score, prepend=-np.inf))
+    if len(first) < len(score):
+        positive = np.add.reduceat(positive, first, axis=-1)
+        negative = np.add.reduceat(negative, first, axis=-1)
+    return positive, negative
+
+
+def dot(a: Array, b: Array) -> Array:
+    """Sum of the products over the last axis, ``[...]``, without an array of the products."""
+    product: Array = np.einsum("...i,...i->...", a, b)
+    return product
+
+
 METRICS: Registry[Metric] = Registry("evaluation.metrics", "metric", Metric)

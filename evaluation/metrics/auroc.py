@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.metric import Array, metric, ratio
+from evaluation.metric import Array, by_score, dot, metric, ratio
 
 
 @metric(better="higher", reads="score", needs="both", label="AUROC", proportion=True)
@@ -31,10 +31,7 @@ def auroc(label: Array, score: Array, weight: Array) -> Array:
     """
     if len(label) == 0:
         return np.full(weight.shape[:-1], np.nan)
-    order = np.argsort(score, kind="stable")
-    ties = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
-    weight, positive = weight[..., order], label[order] == 1
-    up = np.add.reduceat(weight * positive, ties, axis=-1)
-    down = np.add.reduceat(weight * ~positive, ties, axis=-1)
-    below = down.cumsum(axis=-1) - down / 2
-    return ratio((up * below).sum(axis=-1), up.sum(axis=-1) * down.sum(axis=-1))
+    positive, negative = by_score(label, score, weight)
+    below = negative.cumsum(axis=-1)
+    below -= negative / 2
+    return ratio(dot(positive, below), positive.sum(axis=-1) * negative.sum(axis=-1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.metric import Array, metric, ratio
+from evaluation.metric import Array, by_score, dot, metric, ratio
 
 
 @metric(better="higher", reads="score", needs="both", label="Average precision")
@@ -31,13 +31,10 @@ def average_precision(label: Array, score: Array, weight: Array) -> Array:
     """
     if len(label) == 0:
         return np.full(weight.shape[:-1], np.nan)
-    order = np.argsort(-score, kind="stable")
-    ties = np.flatnonzero(np.diff(-score[order], prepend=-np.inf))
-    weight, positive = weight[..., order], label[order] == 1
-    up = np.add.reduceat(weight * positive, ties, axis=-1)
-    down = np.add.reduceat(weight * ~positive, ties, axis=-1)
-    true, false = up.cumsum(axis=-1), down.cumsum(axis=-1)
+    # From the highest score down, as recall grows.
+    positive, negative = (each[..., ::-1] for each in by_score(label, score, weight))
+    true, false = positive.cumsum(axis=-1), negative.cumsum(axis=-1)
     # A step without weight adds no recall, so its precision (0 / 0) may be anything.
     precision = true / np.maximum(true + false, np.finfo(float).tiny)
-    result = ratio((up * precision).sum(axis=-1), true[..., -1])
+    result = ratio(dot(positive, precision), true[..., -1])
     return np.where(false[..., -1] == 0, np.nan, result)
