@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "evenscan",
+    "text.parse_math": False,  # a group may be called "$5"
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -35,7 +37,9 @@ def drawing(width: float, height: float, title: str, draw: Callable[[Figure], No
         title: What it shows, for readers who cannot see it.
         draw: Draws on the empty figure.
     """
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # Glyphs are the reader's, and a label that does not fit is still in the table.
+        warnings.simplefilter("ignore", UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         buffer = io.StringIO()

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import FiniteFloat, model_validator
 
 from evaluation.errors import Fault, InputError
 from evaluation.settings import Settings
 
 #: The group of the samples whose attribute is not known. It is a group like any other.
 MISSING = "(missing)"
+
+#: An attribute with more distinct values than this makes no groups worth a name.
+MOST_CATEGORIES = 50
 
 #: Numeric attributes with more distinct values than this need bins to make groups of.
 LARGEST_UNBINNED = 8
@@ -34,7 +37,7 @@ class Attribute(Settings):
 
     name: str
     categories: tuple[str, ...] = ()
-    bins: tuple[float, ...] = ()
+    bins: tuple[FiniteFloat, ...] = ()
     unit: str = ""
 
     @model_validator(mode="after")
@@ -92,6 +95,7 @@ class Attribute(Settings):
         else:
             names = column.astype(str).to_numpy(object)
             order = self.categories or tuple(sorted(set(names[~missing])))
+            self._check_number(order, where)
         names = np.where(missing, MISSING, names)
         unknown = ~np.isin(names, [*order, MISSING])
         if unknown.any():
@@ -107,17 +111,28 @@ class Attribute(Settings):
             )
         return pd.Categorical(names, categories=[*order, *([MISSING] if missing.any() else [])])
 
+    def _check_number(self, values: Sequence[str], where: str) -> None:
+        if MISSING in values:
+            found = f"the value '{MISSING}' is kept for samples whose value is missing"
+            raise InputError(Fault(where, found, "Leave such fields empty.", column=self.name))
+        if len(values) > MOST_CATEGORIES:
+            found = (
+                f"it has {len(values):,} distinct values; at most {MOST_CATEGORIES} make groups"
+            )
+            remedy = "Declare bins if they are numbers, or merge categories."
+            raise InputError(Fault(where, found, remedy, column=self.name))
+
     def _banded(
         self, column: pd.Series, missing: NDArray[np.bool_], where: str
     ) -> NDArray[np.object_]:
         numeric = pd.to_numeric(column, errors="coerce")
-        bad = numeric.isna().to_numpy() & ~missing
+        bad = ~np.isfinite(numeric.to_numpy(float)) & ~missing
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise InputError(
                 Fault(
                     where,
-                    f"'{column.iloc[row]}' is not a number but the attribute has bins",
+                    f"'{column.iloc[row]}' is not a finite number but the attribute has bins",
                     "Correct the value, or declare categories.",
                     row=row + 1,
                     column=self.name,
@@ -140,7 +155,7 @@ def with_bins(attribute: Attribute, column: pd.Series) -> Attribute:
     """
     numeric = pd.to_numeric(column, errors="coerce")
     undeclared = not (attribute.bins or attribute.categories)
-    if not undeclared or (numeric.isna() & column.notna()).any():
+    if not undeclared or (~np.isfinite(numeric) & column.notna()).any():
         return attribute
     if numeric.nunique() <= LARGEST_UNBINNED:
         return attribute
@@ -198,12 +213,17 @@ def make_groups(values: dict[str, pd.Categorical], depth: int, rows: int) -> lis
 def _crossed(
     names: Sequence[str], values: dict[str, pd.Categorical], *, keep_empty: bool
 ) -> list[Group]:
+    categories = [values[name].categories for name in names]
+    codes = np.stack([values[name].codes for name in names], axis=1).astype(np.intp)
+    # One number a cell: those that occur are found without walking all that could.
+    shape = tuple(map(len, categories))
+    cell = np.ravel_multi_index(tuple(codes.T), shape) if len(codes) else np.array([], np.intp)
+    cells = range(int(np.prod(shape))) if keep_empty else np.unique(cell)
+    order = np.argsort(cell, kind="stable")
+    first, last = (np.searchsorted(cell[order], cells, side=side) for side in ("left", "right"))
     crossed = []
-    for cell in product(*(values[name].categories for name in names)):
-        inside = np.logical_and.reduce(
-            [np.asarray(values[name] == value) for name, value in zip(names, cell, strict=True)]
-        )
-        rows = np.flatnonzero(inside)
-        if keep_empty or len(rows):
-            crossed.append(Group(tuple(names), tuple(map(str, cell)), rows))
+    for each, start, stop in zip(cells, first, last, strict=True):
+        place = np.unravel_index(each, shape)
+        named = tuple(str(categories[k][place[k]]) for k in range(len(names)))
+        crossed.append(Group(tuple(names), named, order[start:stop]))
     return crossed

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol, Self
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from evaluation.findings import ClauseVerdict, VerdictName
 from evaluation.metric import METRICS
@@ -60,8 +60,8 @@ class Clause(Settings):
     quantity: Quantity
     metric: str = ""
     attribute: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: FiniteFloat | None = None
+    maximum: FiniteFloat | None = None
     confidence: float = Field(default=0.95, gt=0, lt=1)
     small_groups: Literal["insufficient", "listed"] = "insufficient"
 

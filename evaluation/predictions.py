@@ -21,6 +21,7 @@ COLUMNS = ("sample", "patient", "split", "label", "score")
 
 _MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "None", "<NA>")
 _LISTED_PER_FAULT = 20
+_NOT_A_FIELD = (list, tuple, dict, set, bytes, np.ndarray)
 _REMEDY = {
     "sample": "Every row needs an id of its own.",
     "patient": "Every row needs the id of its patient: intervals resample patients.",
@@ -177,6 +178,10 @@ def _check_columns(
                 " If every image is of another patient, say so with --one-image-per-patient."
             )
         faults.append(Fault(source, f"there is no {role} column '{name}'", remedy))
+    for name in filter(table.columns.__contains__, needed):
+        if table[name].map(lambda value: isinstance(value, _NOT_A_FIELD)).any():
+            found = "it holds lists, records or bytes"
+            faults.append(Fault(source, found, "Give one value a row.", column=name))
     if len(table) == 0:
         faults.append(Fault(source, "the table has no rows", "Give at least one row."))
     if faults:

@@ -54,13 +54,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: The file is missing or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise InputError(Fault(str(path), "no such file", "Check the path.")) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(
-            Fault(str(path), f"not readable as TOML: {error}", "Correct the file.")
-        ) from None
+    except OSError as error:
+        found = f"not readable: {error.strerror}"
+        raise InputError(Fault(str(path), found, "Check the path.")) from None
+
+
+def parse_toml(content: bytes, where: str) -> dict[str, Any]:
+    """What a TOML text says; a byte order mark is passed over.
+
+    Raises:
+        InputError: It is not TOML, or nested too deeply to be any settings.
+    """
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        found = f"not readable as TOML: {error}"
+        raise InputError(Fault(where, found, "Correct the file.")) from None
 
 
 def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> list[Fault]:
@@ -79,6 +91,12 @@ def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> lis
             faults.append(Fault(where, f"'{key}' is missing", "Add it."))
         else:
             message = item["msg"].removeprefix("Value error, ")
-            found = f"'{key}' is {item['input']!r:.80}" if key else "it does not fit"
+            shown = f" is {item['input']!r:.80}" if not _secret(model, key) else " does not fit"
+            found = f"'{key}'{shown}" if key else "it does not fit"
             faults.append(Fault(where, found, f"{message}."))
     return faults
+
+
+def _secret(model: type[BaseModel], key: str) -> bool:
+    field = model.model_fields.get(key)
+    return field is not None and "SecretStr" in str(field.annotation)

@@ -40,7 +40,7 @@ class AuditSpec(Settings):
     confidence: float = Field(default=0.95, gt=0, lt=1)
     minimum_patients: int = Field(default=10, ge=2)
     widest: float = Field(default=0.2, gt=0)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     @field_validator("metrics")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 from evaluation.audit import Audit, audit
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
-from evaluation.groups import Attribute
+from evaluation.groups import Attribute, with_bins
 from evaluation.policy import Policy
 from evaluation.predictions import Predictions
 from evaluation.report import write
@@ -46,8 +46,12 @@ class AuditRequest(Settings):
             predictions = replace(predictions, source=self.name)
         except InputError as error:
             raise InputError(*map(self._named, error.faults)) from None
+        if not (predictions.table["split"] == "test").any():
+            found, remedy = "has no test rows", "Mark them 'test' in the split column."
+            raise InputError(Fault(self.name, found, remedy))
         for attribute in attributes:
-            attribute.values(predictions.table[attribute.name], predictions.source)
+            column = predictions.table[attribute.name]
+            with_bins(attribute, column).values(column, predictions.source)
         return predictions, AuditSpec(attributes=attributes), policy
 
     def _named(self, fault: Fault) -> Fault:

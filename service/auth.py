@@ -58,6 +58,9 @@ def _same(key: str, given: str) -> bool:
 
 
 def _foreign(headers: Headers) -> bool:
-    host = urlsplit(f"//{headers.get('host', '')}")
-    origin = urlsplit(headers.get("origin", f"//{host.netloc}"))
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}")
+        origin = urlsplit(headers.get("origin", f"//{host.netloc}"))
+    except ValueError:
+        return True
     return not is_loopback(host.hostname or "") or origin.netloc != host.netloc

@@ -87,7 +87,7 @@ def register(
 
 @models.command()
 def promote(
-    version: Annotated[int, typer.Argument(help="Number of the version.")],
+    version: Annotated[int, typer.Argument(help="Number of the version.", min=1, max=2**31)],
     who: Annotated[str, typer.Option(help="Who decides.")],
     why: Annotated[str, typer.Option(help="The reason, as a sentence.")],
 ) -> None:

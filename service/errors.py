@@ -66,11 +66,21 @@ def problem(
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
-        instance=instance,
-        errors=[ProblemFault.model_validate(vars(fault)) for fault in errors],
+        detail=_whole(detail),
+        instance=_whole(instance),
+        errors=[
+            ProblemFault.model_validate(
+                {k: _whole(v) if isinstance(v, str) else v for k, v in vars(fault).items()}
+            )
+            for fault in errors
+        ],
     )
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def _whole(text: str) -> str:
+    """The text with half characters, which a request may bring, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def install(app: FastAPI, routes: list[BaseRoute]) -> None:

@@ -64,7 +64,9 @@ class JobQueue:
         handle: Any = self.client.enqueue(options, kind, request)
         deadline = time.monotonic() + self.settings.check_seconds
         while (state := handle.get_status().status) != "SUCCESS":
-            if state not in ("ENQUEUED", "PENDING") or time.monotonic() > deadline:
+            if state == "ERROR":
+                raise RuntimeError(f"check {handle.workflow_id} stopped; see the worker's log")
+            if state == "CANCELLED" or time.monotonic() > deadline:
                 self.client.cancel_workflow(handle.workflow_id)
                 raise HTTPException(
                     503,

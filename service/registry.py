@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from evaluation.errors import Fault, InputError
 from service.database import Database
 from service.tables import AliasEvent, ModelVersion
+from training.predictor import Predictor
 
 CHAMPION: Final = "champion"
 
@@ -51,18 +52,31 @@ class ModelRegistry:
             raise InputError(
                 *(Fault(str(run), f"there is no {name}", remedy) for name in missing)
             )
-        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        try:
+            config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            damage = f"its config.json is damaged: {error}"
+            raise InputError(Fault(str(run), damage, "Train it anew.")) from None
+        Predictor(run, threads=1)  # refuses a model that could not be served
         name = run.resolve().name
         with self.database.read() as session:
             if (found := self._registered(session, job, name, config)) is not None:
                 return found
         incoming = self.folder / f".incoming-{job or uuid4().hex}"
         shutil.rmtree(incoming, ignore_errors=True)
-        shutil.copytree(run, incoming, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        try:
+            shutil.copytree(run, incoming, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            return self._keep(incoming, job, name, config)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+    def _keep(
+        self, incoming: Path, job: str | None, name: str, config: dict[str, Any]
+    ) -> ModelVersion:
+        """Move a copied run to its place and record it, both or neither."""
         with self.database.write() as session:
             # Asked again under the write lock: another process may have been faster.
             if (found := self._registered(session, job, name, config)) is not None:
-                shutil.rmtree(incoming)
                 return found
             version = ModelVersion(
                 run=name, method=config["method"]["name"], directory="", job=job
@@ -100,8 +114,13 @@ class ModelRegistry:
             audit: Id of the audit that allows it, if one does.
 
         Raises:
-            InputError: There is no such version.
+            InputError: There is no such version, or nobody or no reason is named.
         """
+        blank = [name for name, text in (("who", who), ("why", why)) if not text.strip()]
+        if blank:
+            remedy = "A move cannot be erased: say who decides, and why."
+            faults = [Fault("promotion", f"'{name}' is empty", remedy) for name in blank]
+            raise InputError(*faults)
         with self.database.write() as session:
             return _move(session, version, who, why, audit)
 

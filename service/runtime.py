@@ -1,6 +1,7 @@
 """Models in memory, to answer with."""
 
 import json
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from threading import Lock
 
 import numpy as np
 
-from evaluation.errors import InputError
+from evaluation.errors import Fault, InputError
 from service.registry import ModelRegistry
 from service.tables import ModelVersion
-from training.imaging import decode
+from training.imaging import Pixels, decode
 from training.predictor import Prediction, Predictor
 
 
@@ -44,11 +45,26 @@ class LoadedModel:
             files: Name and content of each image.
 
         Raises:
-            InputError: One of them cannot be decoded; the message names it.
+            InputError: Some cannot be decoded; the message names them all.
         """
-        contract = self.predictor.contract
-        pixels = np.stack([decode(data, contract, name) for name, data in files])
-        return self.predictor.predict(pixels)
+        pixels: list[Pixels] = []
+        faults: list[Fault] = []
+        for name, data in files:
+            try:
+                with _DECODING, warnings.catch_warnings():
+                    # Pillow warns of damaged notes beside the pixels; what matters is raised.
+                    warnings.simplefilter("ignore")
+                    pixels.append(decode(data, self.predictor.contract, name))
+            except InputError as error:
+                faults.extend(error.faults)
+        if faults:
+            raise InputError(*faults)
+        return self.predictor.predict(np.stack(pixels))
+
+
+#: A large image takes a gigabyte while it is decoded, so only one is at a time. The lock costs
+#: others nothing to speak of: decoding holds a core anyway.
+_DECODING = Lock()
 
 
 def load_predictor(run: Path) -> Predictor:

@@ -15,6 +15,8 @@ import uvicorn
 
 from evaluation.errors import Fault, InputError
 from service.app import create_app
+from service.database import Database
+from service.layout import Layout
 from service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ def serve(
     Raises:
         InputError: The address is taken.
     """
+    Layout(settings)
+    Database.opened(settings.database).close()  # a home that cannot be used is told of before
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     configuration = uvicorn.Config(

@@ -48,6 +48,7 @@ def working(settings: ServiceSettings) -> Iterator[Workflows]:
         }
         DBOS(config=configuration)
         try:
+            workflows.sweep()
             workflows.declare()
             DBOS.listen_queues([JOBS, CHECKS])
             DBOS.launch()

@@ -2,7 +2,9 @@
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dbos import DBOS
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 #: How often a worker may stop during a job before it is given up. Ordinary restarts count too,
 #: since to stop a worker is to crash it, so there is room for many of them.
 ATTEMPTS = 100
+
+#: A copy into the folder of models may still be under way until it is so old, in seconds.
+LEFT_ALONE = 3600.0
 
 Step = Callable[[], dict[str, Any]]
 
@@ -118,6 +123,23 @@ class Workflows:
         self.jobs.succeed(job, result.pop("reason"), result)
         return {}
 
+    def sweep(self) -> None:
+        """Remove what processes left that died: uploads without a job, copies half made."""
+        open_jobs = set(self.jobs.unfinished())
+        layout = self.layout
+        strays = [
+            folder
+            for parent in (layout.uploads, layout.jobs)
+            for folder in parent.iterdir()
+            # A young upload may belong to a request that is still being checked.
+            if folder.name not in open_jobs and _age(folder) > 2 * self.settings.check_seconds
+        ]
+        strays += [folder for folder in layout.models.glob(".*") if _age(folder) > LEFT_ALONE]
+        strays += layout.audits.glob(".*")  # only this worker writes audits
+        for folder in strays:
+            logger.info("removing %s, which a process that died has left", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
     def clear(self, job: str) -> None:
         """Remove what a job was given and what it worked with; what it made is elsewhere."""
         for folder in (self.layout.uploads, self.layout.jobs):
@@ -156,6 +178,7 @@ class Workflows:
             status = DBOS.get_workflow_status(job)
             if status is None or status.status in ("ENQUEUED", "PENDING", "DELAYED"):
                 continue
+            self.clear(job)
             if status.status == "CANCELLED":
                 self.jobs.cancel(job, "It was cancelled.")
             elif status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
@@ -164,3 +187,8 @@ class Workflows:
                 )
             else:
                 self.jobs.fail(job, "The job broke off. The worker's log has the details.")
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change."""
+    return time.time() - path.stat().st_mtime

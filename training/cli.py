@@ -31,8 +31,12 @@ def train(
     settings = RunConfig.load(config)
     cohort = read_cohort(settings.cohort)
     directory = out / run_id(settings, cohort)
-    with steps() as on_step:
-        run = execute(settings, directory, on_step, cohort)
+    try:
+        with steps() as on_step:
+            run = execute(settings, directory, on_step, cohort)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The same command goes on from the last epoch.", err=True)
+        raise typer.Exit(130) from None
     console = Console()
     console.print(summary(run.audit))
     console.print(f"Run: {run.directory}", soft_wrap=True)

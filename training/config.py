@@ -41,7 +41,7 @@ class RunConfig(Settings):
     size: int = Field(default=64, ge=8, le=1024)
     channels: Literal[1, 3] = 3
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     audit: AuditSpec = AuditSpec()
     policy: Policy | None = None
 

@@ -1,7 +1,6 @@
 """Audits of predictions files, and their reports."""
 
 import shutil
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from evaluation.errors import Fault, InputError
+from evaluation.settings import parse_toml
 from service.errors import documented, not_found
 from service.queue import new_id
 from service.services import Parts, Services, takes
@@ -109,8 +109,4 @@ def _keep(upload: UploadFile, name: str, folder: Path) -> Path:
 
 
 def _read_policy(upload: UploadFile) -> dict[str, Any]:
-    try:
-        return tomllib.loads(upload.file.read().decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        found = f"not readable as TOML: {error}"
-        raise InputError(Fault("body", found, "Correct it.", column="policy")) from None
+    return parse_toml(upload.file.read(), "body, policy")

@@ -1,5 +1,6 @@
 """Retraining behind the fairness gate."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
@@ -14,6 +15,9 @@ from service.submissions import Accepted, submit
 from training.methods import METHOD_NAMES
 
 router = APIRouter(prefix="/v1/retrain", tags=["retrain"])
+
+#: Settings are a few levels deep.
+DEEPEST = 20
 
 EXAMPLE = {"cohort": "phantom", "method": {"name": "clear_vae"}, "size": 28, "seed": 0}
 
@@ -50,6 +54,7 @@ def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:
     Raises:
         InputError: No cohort or method has the name.
     """
+    _check_text(body)
     request = dict(body)
     if isinstance(method := request.get("method"), str):
         request["method"] = {"name": method}
@@ -63,3 +68,23 @@ def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:
             raise unknown_name("cohort", cohort, files, "body, cohort")
         request["cohort"] = read_toml(files[cohort])
     return request
+
+
+def _check_text(body: dict[str, Any]) -> None:
+    """Refuse what no store can keep: half characters, and depths that no setting has."""
+    try:
+        text = json.dumps(body, ensure_ascii=False)
+        text.encode()
+    except (UnicodeEncodeError, RecursionError, ValueError):
+        found = "it holds half characters, or is nested too deeply"
+        raise InputError(Fault("body", found, "Send plain settings.")) from None
+    if _depth(body) > DEEPEST:
+        found = f"it is nested more than {DEEPEST} levels deep"
+        raise InputError(Fault("body", found, "Send plain settings."))
+
+
+def _depth(value: object) -> int:
+    inner = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
+    return 1 + max(map(_depth, inner), default=0)

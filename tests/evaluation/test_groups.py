@@ -75,3 +75,29 @@ def test_only_undeclared_numbers_with_many_values_get_quartiles():
     assert with_bins(Attribute(name="x"), pd.Series([0] * 60 + list(range(40)))).bins[0] > 0
     for few in (pd.Series([1, 2, 3] * 9), pd.Series(list("abcdefghijkl"))):
         assert with_bins(Attribute(name="x"), few).bins == ()
+
+
+def test_very_many_values_make_no_groups():
+    with pytest.raises(InputError, match="it has 51 distinct values; at most 50"):
+        Attribute(name="id").values(pd.Series([f"x{i}" for i in range(51)]), "x.csv")
+
+
+def test_the_word_for_missing_is_kept():
+    with pytest.raises(InputError, match="kept for samples whose value is missing"):
+        Attribute(name="sex").values(pd.Series(["f", MISSING, None]), "x.csv")
+
+
+def test_infinite_ages_are_refused():
+    with pytest.raises(InputError, match="row 2, column age: 'inf' is not a finite number"):
+        Attribute(name="age", bins=(40,)).values(pd.Series(["50", "inf"]), "x.csv")
+    with pytest.raises(ValidationError, match="finite"):
+        Attribute(name="age", bins=(40, float("inf")))
+
+
+def test_crossings_of_many_categories_cost_only_what_occurs():
+    values = {
+        name: pd.Categorical([f"{i % 50}" for i in range(200)], [f"{i}" for i in range(50)])
+        for name in "abc"
+    }
+    groups = make_groups(values, depth=3, rows=200)
+    assert sum(group.attributes == ("a", "b", "c") for group in groups) == 50

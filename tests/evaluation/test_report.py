@@ -117,3 +117,11 @@ def test_summary_names_verdict_and_clauses(found):
     text = captured.get()
     assert "Verdict: PASS" in text
     assert "AUROC overall is at least 0.6" in text
+
+
+def test_signs_of_formulas_are_text():
+    table = made_predictions()
+    table["sex"] = table["sex"].replace({"male": "$a_$b", "female": "x^$"})
+    predictions = Predictions.from_table(table, ["sex"])
+    result = audit(predictions, AuditSpec(attributes=(Attribute(name="sex"),), draws=100))
+    assert "sex: $a_$b" in render(result)

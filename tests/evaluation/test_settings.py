@@ -9,7 +9,7 @@ from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
 from evaluation.metric import METRICS
 from evaluation.registry import Registry
-from evaluation.settings import Number, Settings
+from evaluation.settings import Number, Settings, parse_toml
 
 
 class Example(Settings):
@@ -87,3 +87,21 @@ def test_a_failed_write_keeps_what_was_there(tmp_path):
     with pytest.raises(RuntimeError):
         write()
     assert (tmp_path / "x.txt").read_text() == "whole"
+
+
+def test_a_secret_is_not_printed():
+    from pydantic import SecretStr
+
+    class Secret(Settings):
+        key: SecretStr = Field(min_length=16)
+
+    with pytest.raises(InputError) as caught:
+        Secret.parse({"key": "hunter2"}, "environment")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"a = [" + b"[" * 5000, b"a = " + b"1" * 5000, b"\xff"])
+def test_toml_that_cannot_be_read_is_refused(content):
+    with pytest.raises(InputError, match="not readable as TOML"):
+        parse_toml(content, "x.toml")
+    assert parse_toml(b"\xef\xbb\xbfa = 1", "x.toml") == {"a": 1}

@@ -1,5 +1,7 @@
 """Audits and retrainings as jobs, done by a real worker in this process."""
 
+import json
+import os
 import time
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from service_samples import NOTHING, is_problem, promoted, tiny
 
 from evaluation.audit import Audit
+from evaluation.errors import Fault, InputError
 from service.jobs import Jobs
 from service.jobs import add as jobs_add
 from service.queue import JOBS
@@ -121,7 +124,6 @@ def test_no_attribute(worked, attributes):
 
 def test_an_upload_is_not_kept_longer_than_its_job(worked):
     ended(worked, post(worked, table()))
-    ended(worked, post(worked, table().assign(split="train")))
     assert list(worked.services.layout.uploads.iterdir()) == []
 
 
@@ -143,12 +145,47 @@ def test_bad_policies(worked, policy):
     is_problem(post(worked, table(), policy=policy), 422)
 
 
-def test_an_audit_that_cannot_be_made_fails_with_its_reason(worked):
-    """All rows are of training: the table fits, the audit finds nothing to judge."""
-    job = ended(worked, post(worked, table().assign(split="train")))
+def test_a_table_without_test_rows_is_refused_at_once(worked):
+    body = is_problem(post(worked, table().assign(split="train")), 422)
+    assert "has no test rows" in body["detail"]
+    assert list(worked.services.layout.uploads.iterdir()) == []
+
+
+def test_an_attribute_with_very_many_values_is_refused_at_once(worked):
+    many = table().assign(sex=lambda rows: [f"value {i}" for i in range(len(rows))])
+    assert "distinct values" in is_problem(post(worked, many), 422)["detail"]
+
+
+def test_an_audit_that_cannot_be_made_fails_with_its_reason(worked, monkeypatch):
+    def refuse(*arguments):
+        raise InputError(Fault("mine.csv", "cannot be audited", "Give another."))
+
+    monkeypatch.setattr("service.audits.audit", refuse)
+    job = ended(worked, post(worked, table()))
     assert job["state"] == "failed"
-    assert "no test rows" in job["reason"]
-    assert job["errors"][0]["found"] == "has no test rows"
+    assert "cannot be audited" in job["reason"]
+    assert job["errors"][0]["found"] == "cannot be audited"
+    assert list(worked.services.layout.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"cohort": "phantom", "method": "\ud800"},
+        {"cohort": {"name": "\ud800"}, "method": "erm"},
+        {"cohort": [], "method": "erm", "deep": [[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]},
+    ],
+)
+def test_what_no_store_can_keep_is_refused(worked, body):
+    content = json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    response = worked.client.post("/v1/retrain", content=content, headers=headers)
+    assert is_problem(response, 422)["detail"]
+
+
+def test_bounds_that_are_no_numbers_are_refused(worked):
+    policy = 'name = "x"\n[[clause]]\nquantity = "overall"\nmetric = "auroc"\nminimum = nan\n'
+    assert "finite" in is_problem(post(worked, table(), policy=policy), 422)["detail"]
 
 
 def test_no_worker(empty):
@@ -283,3 +320,17 @@ def test_an_end_is_final(worked):
     Jobs(worked.services.database).begin(job["id"], "again")
     after = worked.client.get(f"/v1/jobs/{job['id']}").json()
     assert after["state"] == job["state"]
+
+
+def test_what_processes_left_that_died_is_swept(worked):
+    layout = worked.services.layout
+    old, new = layout.uploads / "died", layout.uploads / "arriving"
+    for folder in (old, new, layout.audits / ".half", layout.models / ".incoming-half"):
+        folder.mkdir(parents=True)
+    for folder in (old, layout.models / ".incoming-half"):
+        os.utime(folder, (0, 0))
+    Workflows(worked.settings, worked.services.database).sweep()
+    assert [path.name for path in layout.uploads.iterdir()] == ["arriving"]
+    assert not (layout.audits / ".half").exists()
+    assert not (layout.models / ".incoming-half").exists()
+    new.rmdir()

@@ -99,3 +99,23 @@ def test_promoting_what_is_not_there(registry):
         registry.promote(7, "me", "why")
     with registry.database.read() as session:
         assert session.scalar(select(func.count(ModelVersion.id))) == 0
+
+
+def test_a_damaged_model_is_refused_and_leaves_nothing(registry, trained, tmp_path):
+    damaged = shutil.copytree(trained, tmp_path / "damaged")
+    model = damaged / "model.onnx"
+    model.write_bytes(model.read_bytes()[:5000])
+    with pytest.raises(InputError, match="cannot be loaded"):
+        registry.register(damaged)
+    shutil.copy(trained / "model.onnx", model)
+    (damaged / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        registry.register(damaged)
+    assert not registry.folder.exists() or files(registry.folder) == []
+
+
+def test_a_promotion_says_who_and_why(registry, trained):
+    version = registry.register(trained)
+    with pytest.raises(InputError, match="'why' is empty"):
+        registry.promote(version.id, "me", "  ")
+    assert registry.champion() is None
