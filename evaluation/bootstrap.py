@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 from evaluation.groups import Group
 from evaluation.metric import Array, Metric, Reads
 
-# Weights of so many (draw, row) pairs are held at a time: 16 MB. Fewer would repeat what is done
-# once a block, more would not stay in the cache.
+# Weights of so many (draw, row) pairs are held at a time: 16 MB. Fewer would repeat what is
+# done once a block, more would not stay in the cache.
 _CELLS_AT_ONCE = 2_000_000
 
 
