@@ -3,7 +3,7 @@
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -42,9 +42,6 @@ class Settings(BaseModel):
             InputError: The file is missing, is not TOML or does not fit.
         """
         return cls.parse(read_toml(path), str(path))
-
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -68,16 +68,26 @@ def demo(cohort: Path, policy: Path, out: Path, console: Console) -> None:
 
 
 def _written(cohort: Path, folder: Path, console: Console) -> Cohort:
-    if not folder.exists():
+    wanted = CohortSchema.load(cohort)
+    if folder.exists():
+        if _filled(CohortSchema.load(folder / "phantom.toml")) != _filled(wanted):
+            remedy = "Choose another --out, or delete it."
+            raise InputError(Fault(str(folder), "it holds another cohort", remedy))
+    else:
         with steps() as on_step:
             write_phantom(
-                CohortSchema.load(cohort),
+                wanted,
                 folder,
                 lambda done, total: on_step(Step("drawing the cohort", done, total)),
             )
     found = read_cohort(CohortSchema.load(folder / "cohort.toml"), folder)
     console.print(str(found), soft_wrap=True)
     return found
+
+
+def _filled(schema: CohortSchema) -> CohortSchema:
+    """The schema with the defaults of its source, so that two can be compared."""
+    return schema.model_copy(update={"source": schema.parse_source().model_dump(mode="json")})
 
 
 def _run(name: str, cohort: Cohort, policy: Path, runs: Path, console: Console) -> Run:

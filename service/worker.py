@@ -86,7 +86,7 @@ def run(settings: ServiceSettings, *, while_stdin_is_open: bool = False) -> None
         while not stop.wait(RECONCILE_SECONDS):
             try:
                 workflows.reconcile()
-            except Exception:
+            except Exception:  # the next round tries again; the training goes on meanwhile
                 logger.exception("jobs could not be compared with their workflows")
         logging.shutdown()
         # A training thread cannot be stopped, and need not be: its checkpoint lets it go on

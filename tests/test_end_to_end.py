@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -128,6 +129,17 @@ def test_a_finished_run_is_returned_and_another_refused(runs, cohort):
     assert (directory / "model.onnx").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="another run is there"):
         execute(config_of("erm", seed=3), directory, cohort=cohort)
+
+
+@pytest.mark.parametrize("name", ["config.json", "audit.json"])
+def test_a_damaged_run_is_refused(runs, tmp_path, name):
+    damaged = shutil.copytree(runs["erm"].directory, tmp_path / "run")
+    (damaged / name).write_text("{")
+    with pytest.raises(InputError, match="its files are damaged"):
+        load_run(damaged)
+    (damaged / name).unlink()
+    with pytest.raises(InputError, match=f"there is no {name}"):
+        load_run(damaged)
 
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(runs, cohort, tmp_path):

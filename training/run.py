@@ -52,19 +52,18 @@ def load_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        InputError: The directory holds none.
+        InputError: The directory holds none, or its files are damaged.
     """
     try:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        found = Audit.from_json((directory / "audit.json").read_text(encoding="utf-8"))
+        made = Audit.from_json((directory / "audit.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        name = Path(str(error.filename)).name
-        raise InputError(
-            Fault(
-                str(directory), f"there is no {name}", "Give the directory of a finished run."
-            )
-        ) from None
-    return Run(directory, RunConfig.parse(config, str(directory / "config.json")), found)
+        found = f"there is no {Path(str(error.filename)).name}"
+        raise InputError(Fault(str(directory), found, _FINISHED)) from None
+    except ValueError as error:
+        found = f"its files are damaged: {error}"
+        raise InputError(Fault(str(directory), found, _FINISHED)) from None
+    return Run(directory, RunConfig.parse(config, str(directory / "config.json")), made)
 
 
 def execute(

@@ -40,6 +40,7 @@ class Verdict(Section):
         ]
         return [
             heading,
+            *([paragraph(audit.policy.description)] if audit.policy.description else []),
             paragraph(_SENTENCE[audit.verdict or "INSUFFICIENT"]),
             table(["Clause", "Verdict", "What decided"], rows),
         ]

@@ -13,10 +13,11 @@ class UnseenCombination(Shift):
     """Every class is trained on some categories of an attribute and tested on the others.
 
     For each class, ``seen`` of the attribute's categories are drawn for training; all samples
-    of the other combinations are test samples. So the association between label and attribute
-    that training shows is turned around at test time. A patient with a sample in an unseen
-    combination is a test patient, and is not trained on. Samples without the attribute are
-    unused.
+    of the other combinations are test samples. Where the classes draw different categories, the
+    association between label and attribute that training shows is turned around at test time;
+    where they draw the same ones, the test set holds new categories without an association. A
+    patient with a sample in an unseen combination is a test patient, and is not trained on.
+    Samples without the attribute are unused.
 
     Attributes:
         seen: Categories of the attribute that each class is trained on, at least 1 and fewer

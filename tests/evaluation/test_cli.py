@@ -125,7 +125,8 @@ def test_without_arguments_it_shows_the_commands(evenscan):
 
 BLOCKED = """
 import sys
-BLOCKED = "torch monai onnx onnxruntime safetensors fastapi sqlalchemy dbos".split()
+BLOCKED = '''torch monai onnx onnxruntime onnxscript safetensors tomli_w fastapi starlette
+uvicorn sqlalchemy alembic dbos pydantic_settings'''.split()
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in BLOCKED:

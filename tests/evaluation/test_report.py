@@ -13,7 +13,11 @@ from evaluation.report import render, summary, write
 from evaluation.section import SECTIONS
 from tests.conftest import made_predictions
 
-POLICY = Policy(name="p", clause=(Clause(quantity="overall", metric="auroc", minimum=0.6),))
+POLICY = Policy(
+    name="p",
+    description="For a trial.",
+    clause=(Clause(quantity="overall", metric="auroc", minimum=0.6),),
+)
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -64,6 +68,7 @@ def test_the_verdict_comes_first(found):
     assert titles[0] == "Verdict"
     assert titles[-1] == "Limits"
     assert "✓ PASS" in page
+    assert "For a trial." in page
 
 
 @pytest.mark.parametrize("name", SECTIONS.names())

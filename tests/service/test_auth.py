@@ -74,6 +74,8 @@ def test_documentation_is_open(locked):
         {"origin": "http://evil.example"},
         {"origin": "http://localhost:3000"},
         {"origin": "null"},
+        {"host": "[::1"},
+        {"origin": "http://["},
     ],
 )
 def test_without_a_key_web_pages_are_refused(empty, headers):

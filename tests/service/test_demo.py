@@ -29,6 +29,18 @@ def test_the_demo_trains_audits_registers_and_serves(tmp_path, monkeypatch):
     assert len(list((tmp_path / "demo" / "runs").glob("phantom-*"))) == 2
 
 
+def test_another_cohort_in_the_folder_is_not_taken_for_this_one(tmp_path):
+    text = (ROOT / "cohorts" / "phantom.toml").read_text()
+    small, other = tmp_path / "small.toml", tmp_path / "other.toml"
+    small.write_text(text.replace("patients = 700", "patients = 20"))
+    other.write_text(text.replace("patients = 700", "patients = 21"))
+    console = Console(file=io.StringIO())
+    for _ in range(2):
+        module._written(small, tmp_path / "cohort", console)
+    with pytest.raises(InputError, match="it holds another cohort"):
+        module._written(other, tmp_path / "cohort", console)
+
+
 def test_a_service_that_does_not_start_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with (

@@ -148,6 +148,15 @@ def test_a_worker_outlives_no_api(tmp_path):
     wait(lambda: not at_work(tmp_path / "worker.lock"), seconds=10)
 
 
+def test_a_home_that_cannot_be_used_is_bad_input_and_no_verdict(tmp_path):
+    (tmp_path / "home").write_text("a file")
+    command = [sys.executable, "-m", "service", "serve", "--port", "0"]
+    variables = environment(tmp_path / "home")
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_taken_port(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = ServiceSettings.read(home=tmp_path, port=taken.getsockname()[1])
