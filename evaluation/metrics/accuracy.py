@@ -3,13 +3,20 @@
 from evaluation.metric import Array, metric, weighted_mean
 
 
-@metric(better="higher", reads="decision", needs="any", label="Accuracy", proportion=True)
+@metric(
+    better="higher",
+    reads="decision",
+    needs="any",
+    label="Accuracy",
+    proportion=True,
+    multiclass=True,
+)
 def accuracy(label: Array, decision: Array, weight: Array) -> Array:
     r"""Share of samples decided as labelled, :math:`P(\hat y = y)`.
 
     Args:
-        label: 0 or 1, ``[n]``.
-        decision: 0 or 1, ``[n]``.
+        label: 0 or 1, or the class number, ``[n]``.
+        decision: 0 or 1, or the decided class number, ``[n]``.
         weight: >= 0, ``[..., n]``.
 
     Returns:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluation.calibration import BINS, bin_of
-from evaluation.metric import Array, metric, ratio
+from evaluation.metric import Array, metric, ratio, run_starts
 
 
 @metric(better="lower", reads="score", needs="any", label="Calibration error (ECE)")
@@ -31,6 +31,11 @@ def expected_calibration_error(label: Array, score: Array, weight: Array) -> Arr
         >>> round(expected_calibration_error([1, 0, 1, 1], [0.8, 0.2, 0.82, 0.88]), 4)
         0.175
     """
-    inside = bin_of(score)[:, None] == np.arange(BINS)
-    distance = np.abs((weight * (label - score)) @ inside).sum(axis=-1)
+    if len(label) == 0:
+        return np.full(weight.shape[:-1], np.nan)
+    # Scores ascend in a bootstrap, so that each bin is one run.
+    bins = bin_of(score)
+    first = run_starts(bins)
+    excess = np.add.reduceat(weight * (label - score), first, axis=-1)
+    distance = np.abs(excess @ (bins[first][:, None] == np.arange(BINS))).sum(axis=-1)
     return ratio(distance, weight.sum(axis=-1))
