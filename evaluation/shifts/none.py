@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from evaluation.shift import Shift, check_split, drawn_patients
+from evaluation.shift import Shift, check_split, parted
 
 
 class Unshifted(Shift):
@@ -18,9 +18,5 @@ class Unshifted(Shift):
 
     def split(self, table: pd.DataFrame, generator: np.random.Generator) -> pd.Series:
         """Place every sample, see :meth:`evaluation.shift.Shift.split`."""
-        test = table["patient"].isin(drawn_patients(table, self.test, generator))
-        validation = drawn_patients(table[~test], self.validation, generator)
-        split = pd.Series("train", index=table.index)
-        split[test] = "test"
-        split[~test & table["patient"].isin(validation)] = "validation"
-        return check_split(split, table["label"], "shift none")
+        split = parted(table, self.test, self.validation, generator)
+        return check_split(split, table["label"], self)

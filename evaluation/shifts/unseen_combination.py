@@ -5,8 +5,7 @@ import pandas as pd
 from pydantic import Field
 
 from evaluation.errors import Fault, InputError
-from evaluation.groups import MISSING
-from evaluation.shift import Shift, check_split, drawn_patients
+from evaluation.shift import Shift, held_out
 
 
 class UnseenCombination(Shift):
@@ -36,29 +35,18 @@ class UnseenCombination(Shift):
 
     def split(self, table: pd.DataFrame, generator: np.random.Generator) -> pd.Series:
         """Place every sample, see :meth:`evaluation.shift.Shift.split`."""
-        where = "shift unseen_combination"
-        value = table[self.attribute].astype(str)
-        categories = sorted(set(value) - {MISSING})
+        value = self.categories_of(table)
+        categories = sorted(set(value))
         if self.seen >= len(categories):
             found = (
                 f"seen={self.seen} leaves no category of '{self.attribute}' for the test set"
             )
             remedy = f"It has {len(categories)}: {', '.join(categories)}. Set seen below that."
-            raise InputError(Fault(where, found, remedy))
-        known = value != MISSING
-        unseen = known & ~self._is_seen(table["label"], value, categories, generator)
-        held_out = table["patient"].isin(set(table["patient"][unseen]))
-        rest = table[known & ~held_out]
-        extra = drawn_patients(rest, self.seen_test, generator)
-        held_out |= table["patient"].isin(extra)
-        rest = table[known & ~held_out]
-        validation = drawn_patients(rest, self.validation, generator)
-        split = pd.Series("train", index=table.index)
-        split[table["patient"].isin(validation)] = "validation"
-        split[held_out] = "test" if self.seen_test > 0 else "unused"
-        split[unseen] = "test"
-        split[~known] = "unused"
-        return check_split(split, table["label"], where)
+            raise InputError(Fault(self.where, found, remedy))
+        label = table["label"].loc[value.index]
+        unseen = ~self._is_seen(label, value, categories, generator)
+        whole = self.seen_test > 0
+        return held_out(table, unseen, self, self.seen_test, generator, whole=whole)
 
     def _is_seen(
         self,
