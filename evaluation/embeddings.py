@@ -10,9 +10,12 @@ import pandas as pd
 
 from evaluation.errors import Fault, InputError
 from evaluation.metric import Array
-from evaluation.predictions import read_table
+from evaluation.table import read_table
 
-LATENTS = ("content", "style")
+#: Columns of the image itself, made small: not a code, but what a code could have leaked.
+PIXELS = "pixels"
+
+LATENTS = ("content", "style", PIXELS)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Embeddings:
 
     Attributes:
         sample: ``[n]`` unique ids, text.
-        codes: Latent (``content``, ``style``) to ``[n, d]`` finite numbers.
+        codes: Latent (``content``, ``style``, and ``pixels`` for comparison) to ``[n, d]``
+            finite numbers.
         source: Where they came from, for messages.
     """
 
@@ -31,7 +35,9 @@ class Embeddings:
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, source: str = "embeddings") -> Self:
-        """Check a table with the columns ``sample``, ``content_*`` and ``style_*``.
+        """Check a table with the columns ``sample``, ``content_*``, ``style_*``, ``pixels_*``.
+
+        One of the first two kinds must be there.
 
         Raises:
             InputError: There is no sample column or no code, an id occurs twice or is missing,
@@ -45,7 +51,7 @@ class Embeddings:
             latent: [name for name in table.columns if str(name).startswith(f"{latent}_")]
             for latent in LATENTS
         }
-        if not any(columns.values()):
+        if not any(columns[latent] for latent in LATENTS if latent != PIXELS):
             remedy = "Call the columns content_0, content_1 ... and style_0, style_1 ..."
             faults.append(Fault(source, "there is no column of a code", remedy))
         if faults:

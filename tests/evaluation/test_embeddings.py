@@ -51,3 +51,11 @@ def test_missing_columns_are_all_named():
 def test_reads_a_file(tmp_path):
     table().to_csv(tmp_path / "e.csv", index=False)
     assert list(Embeddings.read(tmp_path / "e.csv").codes) == ["content", "style"]
+
+
+def test_pixels_are_a_third_kind_but_not_a_code():
+    found = Embeddings.from_table(table(pixels_0=[0.0, 0.5, 1.0], pixels_1=[1, 1, 1]))
+    assert found.of(pd.Series(["b"]))["pixels"].tolist() == [[0.5, 1.0]]
+    alone = pd.DataFrame({"sample": ["a"], "pixels_0": [0.5]})
+    with pytest.raises(InputError, match="no column of a code"):
+        Embeddings.from_table(alone)
