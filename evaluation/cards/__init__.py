@@ -1,0 +1,1 @@
+"""One card a file; the folder is the list."""
