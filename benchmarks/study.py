@@ -60,10 +60,10 @@ def row(run: Run) -> dict[str, object]:
     found |= {"worst_group": gap.worst, "worst": gap.worst_value}
     found |= {"worst_low": gap.worst_low, "worst_high": gap.worst_high}
     found |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
-    for each in audit.leakage:
-        if each.attribute == shifted:
-            found[f"{each.latent}_leakage"] = each.auroc
-            found[f"{each.latent}_chance"] = each.chance_high
+    for latent in dict.fromkeys(each.latent for each in audit.leakage):
+        leaked = audit.leaked(shifted, latent)
+        found[f"{latent}_leakage"] = leaked.auroc
+        found[f"{latent}_chance"] = leaked.chance_high
     return found | {"verdict": audit.verdict}
 
 

@@ -1,17 +1,26 @@
 """An audit: what a model's predictions show, group by group, and what a policy says of it."""
 
-from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Self
 
-import numpy as np
-import pandas as pd
-
-from evaluation.calibration import BINS, bin_of, reliability, reliability_band
+from evaluation.about import About
+from evaluation.adjustment import Adjusted, AdjustedGap
+from evaluation.analytic import AnalyticInterval
+from evaluation.audited_rows import AuditedRows, Progress
+from evaluation.breakdown import Breakdown
+from evaluation.calibration import Reliability, reliabilities
+from evaluation.clause_evidence import ClauseEvidence
+from evaluation.columns import Task
 from evaluation.compare import Champion
+from evaluation.curves import Curve, curves
+from evaluation.decomposition import BrierPart, brier_parts
+from evaluation.diagnosis import Diagnosis
+from evaluation.differences import Difference
 from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
 from evaluation.evidence import AuditEvidence
+from evaluation.fairness import Criterion
 from evaluation.findings import (
     Change,
     ClauseVerdict,
@@ -19,18 +28,21 @@ from evaluation.findings import (
     Gap,
     GroupSize,
     Leakage,
-    Reliability,
+    LevellingDown,
     VerdictName,
 )
-from evaluation.groups import Attribute, make_groups, with_bins
-from evaluation.leakage import leakage
+from evaluation.latent_information import LatentInformation
+from evaluation.latent_map import LatentMap
+from evaluation.latent_modes import LatentMode
 from evaluation.policy import Policy, overall_verdict
+from evaluation.pooling import Pooled, pooled
 from evaluation.predictions import Predictions
+from evaluation.provenance import Provenance, provenance
 from evaluation.settings import Settings
 from evaluation.spec import AuditSpec
-from evaluation.threshold import Threshold, choose_threshold
-
-Progress = Callable[[int, int], None]
+from evaluation.stress import StressCell
+from evaluation.threshold import Threshold
+from evaluation.utility import DecisionCurve, decision_curves
 
 
 class Audit(Settings):
@@ -42,15 +54,35 @@ class Audit(Settings):
         evenscan: Version of the program.
         source: Name of the predictions.
         digest: SHA-256 of the predictions.
+        task: What the model answers.
+        targets: Classes or findings; one empty name for a binary task.
+        about: What its makers state about the model.
         spec: What was audited, with bins that were chosen from the data filled in.
-        threshold: The decision threshold and which rows chose it.
+        thresholds: How each target is decided and which rows chose it.
+        provenance: Which patients and images are on both sides of a split.
         cohort: Size of every group.
         estimates: Every metric in every group.
+        analytic: Intervals without resampling, beside those of the estimates.
         gaps: Gap and worst group of every metric, by attribute and crossing.
-        reliability: Curves overall and by attribute.
+        criteria: Fairness criteria, by attribute and crossing.
+        differences: Every group against the reference group, with multiplicity control.
+        pooled: Rates of crossed groups, drawn towards each other.
+        diagnoses: Under- and over-diagnosis of each group.
+        curves: ROC and precision-recall curves.
+        reliability: Reliability curves overall and by attribute.
+        brier: What the Brier score is made of, overall and by attribute.
+        utility: Decision curves overall and by attribute.
+        adjusted: Estimates with the confounders balanced, if any were named.
+        adjusted_gaps: Gaps of these.
+        stress: The metrics in other populations.
+        breakdowns: Where under stress a clause of the policy fails.
         leakage: What can be read from the embeddings, if there are any.
+        information: What their dimensions share with the attributes.
+        modes: Along which of their modes groups differ.
+        maps: Pictures of them.
         champion: Name of the model that was compared with, or empty.
         changes: Paired changes against it.
+        levelling: Gaps that narrowed because a group lost.
         policy: The policy, if one was given.
         clauses: What each clause came to.
         verdict: What they come to together; None without a policy.
@@ -60,15 +92,35 @@ class Audit(Settings):
     evenscan: str
     source: str
     digest: str
+    task: Task
+    targets: tuple[str, ...]
+    about: About
     spec: AuditSpec
-    threshold: Threshold
+    thresholds: tuple[Threshold, ...]
+    provenance: Provenance
     cohort: tuple[GroupSize, ...]
     estimates: tuple[Estimate, ...]
+    analytic: tuple[AnalyticInterval, ...]
     gaps: tuple[Gap, ...]
+    criteria: tuple[Criterion, ...]
+    differences: tuple[Difference, ...]
+    pooled: tuple[Pooled, ...]
+    diagnoses: tuple[Diagnosis, ...]
+    curves: tuple[Curve, ...]
     reliability: tuple[Reliability, ...]
+    brier: tuple[BrierPart, ...]
+    utility: tuple[DecisionCurve, ...]
+    adjusted: tuple[Adjusted, ...]
+    adjusted_gaps: tuple[AdjustedGap, ...]
+    stress: tuple[StressCell, ...]
+    breakdowns: tuple[Breakdown, ...]
     leakage: tuple[Leakage, ...] = ()
+    information: tuple[LatentInformation, ...] = ()
+    modes: tuple[LatentMode, ...] = ()
+    maps: tuple[LatentMap, ...] = ()
     champion: str = ""
     changes: tuple[Change, ...] = ()
+    levelling: tuple[LevellingDown, ...] = ()
     policy: Policy | None = None
     clauses: tuple[ClauseVerdict, ...] = ()
     verdict: VerdictName | None = None
@@ -83,27 +135,60 @@ class Audit(Settings):
         """Read what :meth:`to_json` wrote."""
         return cls.model_validate_json(text)
 
-    def estimate(self, metric: str, group: str = "all") -> Estimate:
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read an ``audit.json``.
+
+        Raises:
+            InputError: The file is missing, or is no audit of this version.
+        """
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            first = str(error).splitlines()[0]
+            remedy = f"Give an audit.json that Evenscan {version('evenscan')} wrote."
+            found = f"not readable as an audit: {first}"
+            raise InputError(Fault(str(path), found, remedy)) from None
+
+    @property
+    def chosen_on_test(self) -> bool:
+        """Whether test rows chose a threshold, which flatters what hangs on it."""
+        return any(threshold.chosen_on == "test" for threshold in self.thresholds)
+
+    def estimate(self, metric: str, group: str = "all", target: str = "") -> Estimate:
         """The estimate of a metric in a group.
 
         Raises:
             KeyError: There is none.
         """
         for found in self.estimates:
-            if (found.metric, found.group) == (metric, group):
+            if (found.metric, found.group, found.target) == (metric, group, target):
                 return found
-        raise KeyError((metric, group))
+        raise KeyError((metric, group, target))
 
-    def gap(self, metric: str, *attributes: str) -> Gap:
+    def gap(self, metric: str, *attributes: str, target: str = "") -> Gap:
         """The gap of a metric by one attribute or a crossing.
 
         Raises:
             KeyError: There is none.
         """
         for found in self.gaps:
-            if (found.metric, found.attributes) == (metric, attributes):
+            if (found.metric, found.attributes, found.target) == (metric, attributes, target):
                 return found
-        raise KeyError((metric, attributes))
+        raise KeyError((metric, attributes, target))
+
+    def leaked(self, attribute: str, latent: str = "content", probe: str = "linear") -> Leakage:
+        """How well a probe reads an attribute from an embedding, given the label.
+
+        Raises:
+            KeyError: There is no such finding.
+        """
+        asked = (attribute, latent, probe)
+        for found in self.leakage:
+            judged = found.given_label and found.predicts == "attribute"
+            if judged and (found.attribute, found.latent, found.probe) == asked:
+                return found
+        raise KeyError(asked)
 
 
 def audit(
@@ -112,6 +197,7 @@ def audit(
     policy: Policy | None = None,
     embeddings: Embeddings | None = None,
     champion: Champion | None = None,
+    about: About | None = None,
     on_progress: Progress | None = None,
 ) -> Audit:
     """Audit the test rows of a model's predictions.
@@ -122,119 +208,74 @@ def audit(
         policy: What must hold.
         embeddings: Codes of at least the test samples, to probe for leakage.
         champion: A model to compare with on the same samples.
-        on_progress: Called with bootstrap draws done and in all.
+        about: What its makers state about the model.
+        on_progress: Called with each step, and how far it is.
 
     Returns:
         The audit. The same arguments give the same audit.
 
     Raises:
-        InputError: There are no test rows, or an attribute or embedding cannot be used.
+        InputError: There are no test rows, or an attribute, target or embedding that was named
+            cannot be used.
     """
-    test = predictions.only("test")
-    if test.table.empty:
-        raise InputError(
-            Fault(
-                predictions.source, "has no test rows", "Mark them 'test' in the split column."
-            )
-        )
-    attributes = tuple(with_bins(a, predictions.table[a.name]) for a in spec.attributes)
-    notes = _notes(spec, attributes, predictions)
-    spec = spec.model_copy(update={"attributes": attributes})
-    # On all rows, so that a fault names the row of the file.
-    audited = (predictions.table["split"] == "test").to_numpy()
-    values = {
-        a.name: a.values(predictions.table[a.name], predictions.source)[audited]
-        for a in attributes
-    }
-    groups = make_groups(values, spec.depth, len(test.table))
-    threshold = choose_threshold(predictions, spec.threshold)
+    tell = on_progress or (lambda step, done, total: None)
+    rows = AuditedRows.of(predictions, spec)
+    spec = rows.spec
     evidence = AuditEvidence.gather(
-        test,
-        threshold.value,
-        groups,
+        rows.predictions,
+        rows.targets,
+        rows.groups,
+        rows.resampling,
         spec,
-        _leakages(test, values, embeddings, spec) if embeddings else (),
         champion,
-        on_progress,
+        lambda done: tell("bootstrap", done, spec.draws),
     )
-    clauses = policy.judge(evidence) if policy else ()
+    leaked = rows.leakages(embeddings, tell)
+    stressed = rows.stress(tell)
+    clause_evidence = ClauseEvidence(evidence, rows.thresholds, leaked.probes, stressed)
+    clauses = policy.judge(clause_evidence) if policy else ()
+    balanced, balanced_gaps = rows.adjusted()
+    tell("curves", 0, 1)
     return Audit(
         evenscan=version("evenscan"),
         source=predictions.source,
         digest=predictions.digest,
+        task=predictions.task,
+        targets=predictions.targets,
+        about=about or About(),
         spec=spec,
-        threshold=threshold,
+        thresholds=rows.thresholds,
+        provenance=provenance(
+            predictions.table,
+            "hash" if "hash" in predictions.given else None,
+            spec.near_hashes,
+            predictions.source,
+        ),
         cohort=evidence.sizes(),
-        estimates=evidence.estimates(spec.confidence),
-        gaps=evidence.gaps(spec.confidence),
-        reliability=_reliability(test, evidence, spec),
-        leakage=evidence.leakages,
+        estimates=evidence.estimates(),
+        analytic=rows.analytic(),
+        gaps=evidence.gaps(),
+        criteria=evidence.criteria(spec.confidence),
+        differences=rows.differences(evidence),
+        pooled=pooled(evidence.cube, rows.groups, evidence.units, spec.confidence),
+        diagnoses=rows.diagnoses(),
+        curves=curves(rows.questions, rows.simple, rows.resampling.weight),
+        reliability=reliabilities(rows.questions, rows.simple, rows.resampling),
+        brier=brier_parts(rows.questions, rows.simple, rows.resampling),
+        utility=decision_curves(rows.questions, rows.simple, rows.resampling),
+        adjusted=balanced,
+        adjusted_gaps=balanced_gaps,
+        stress=stressed,
+        breakdowns=clause_evidence.breakdowns(policy),
+        leakage=leaked.probes,
+        information=leaked.information,
+        modes=leaked.modes,
+        maps=leaked.maps,
         champion=champion.name if champion else "",
-        changes=evidence.changes(spec.confidence),
+        changes=evidence.changes(),
+        levelling=evidence.levelling(),
         policy=policy,
         clauses=clauses,
         verdict=overall_verdict(clause.verdict for clause in clauses) if policy else None,
-        notes=notes,
-    )
-
-
-def _notes(
-    spec: AuditSpec, attributes: tuple[Attribute, ...], predictions: Predictions
-) -> tuple[str, ...]:
-    notes = [
-        f"The bins of {after.name} are quartiles of this file: declare bins before you report."
-        for before, after in zip(spec.attributes, attributes, strict=True)
-        if before != after
-    ]
-    table = predictions.table
-    shared = set(table["patient"][table["split"] == "test"]) & set(
-        table["patient"][table["split"] != "test"]
-    )
-    if shared:
-        notes.append(
-            f"{len(shared)} test patients also have training or validation rows: the results "
-            "are optimistic."
-        )
-    return tuple(notes)
-
-
-def _reliability(
-    test: Predictions, evidence: AuditEvidence, spec: AuditSpec
-) -> tuple[Reliability, ...]:
-    curves = []
-    for group in evidence.groups:
-        if len(group.attributes) > 1 or len(group.rows) == 0:
-            continue
-        rows = test.table.iloc[group.rows]
-        label, score = rows["label"].to_numpy(float), rows["score"].to_numpy()
-        mean, observed = reliability(label, score, np.ones(len(rows)))
-        low, high = reliability_band(
-            label, score, rows["patient"].to_numpy(), spec.draws, spec.seed, spec.confidence
-        )
-        curves.append(
-            Reliability(
-                group=group.name,
-                score=tuple(mean),
-                observed=tuple(observed),
-                low=tuple(low),
-                high=tuple(high),
-                images=tuple(np.bincount(bin_of(score), minlength=BINS).tolist()),
-            )
-        )
-    return tuple(curves)
-
-
-def _leakages(
-    test: Predictions,
-    values: dict[str, pd.Categorical],
-    embeddings: Embeddings,
-    spec: AuditSpec,
-) -> tuple[Leakage, ...]:
-    label, patient = test.table["label"].to_numpy(), test.table["patient"].to_numpy()
-    return tuple(
-        leakage(
-            latent, code, name, value, label, patient, spec.draws, spec.seed, spec.confidence
-        )
-        for latent, code in embeddings.of(test.table["sample"]).items()
-        for name, value in values.items()
+        notes=rows.notes,
     )

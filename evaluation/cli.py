@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -33,12 +33,20 @@ def root() -> None:
 @app.command()
 def audit(
     predictions: Annotated[Path, typer.Argument(help="CSV or Parquet file of predictions.")],
-    attributes: Annotated[str, typer.Option(help="Columns that make groups, such as sex,age.")],
-    policy: Annotated[Path, typer.Option(help="TOML file of what must hold.")],
-    out: Annotated[Path, typer.Option(help="Folder for audit.json and report.html.")],
+    policy: Annotated[
+        str, typer.Option(help="What must hold: screening, triage, research or a TOML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for report, tables and audit.json.")],
+    attributes: Annotated[
+        str | None, typer.Option(help="Columns that make groups, such as sex,age.")
+    ] = None,
     bins: Annotated[
         list[str] | None,
         typer.Option(help="Inner edges of a numeric attribute: age=40,60. May be repeated."),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of these and further settings; options override it."),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -47,91 +55,171 @@ def audit(
             "validation rows, else 0.5."
         ),
     ] = None,
+    threshold_rows: Annotated[
+        str | None,
+        typer.Option(help="Rows that choose, or chose, the threshold: validation or test."),
+    ] = None,
     embeddings: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file: sample, content_*, style_*.")
+        Path | None,
+        typer.Option(help="CSV or Parquet file: sample, content_*, style_*, pixels_*."),
+    ] = None,
+    champion: Annotated[
+        Path | None, typer.Option(help="Predictions of the model to compare with.")
+    ] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="TOML file of facts about the model, for the cards.")
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="Names with commas. Default: the six of the README.")
+        str | None, typer.Option(help="Names with commas. Default: those of the README.")
     ] = None,
-    draws: Annotated[int, typer.Option(help="Bootstrap draws over patients.")] = 1000,
-    depth: Annotated[int, typer.Option(help="Attributes crossed at most, 1 to 3.")] = 2,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    sample: Annotated[str, typer.Option(help="Column of the sample id.")] = "sample",
-    patient: Annotated[str, typer.Option(help="Column of the patient id.")] = "patient",
-    label: Annotated[str, typer.Option(help="Column of the label, 0 or 1.")] = "label",
-    score: Annotated[str, typer.Option(help="Column of the score in [0, 1].")] = "score",
+    adjust: Annotated[
+        str | None, typer.Option(help="Attributes (or label) to adjust disparities for.")
+    ] = None,
+    healthy: Annotated[
+        str | None, typer.Option(help="Targets whose positive label means nothing was found.")
+    ] = None,
+    draws: Annotated[int | None, typer.Option(help="Bootstrap draws. Default 1000.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Attributes crossed, 1 to 3.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all chance. Default 0.")] = None,
+    sample: Annotated[str | None, typer.Option(help="Column of the sample id.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Column of the patient id.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of the label, or how label_<finding> begins.")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option(help="Column of the score, or how score_<class> begins.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="Column of the decision, or how decision_<...> begins.")
+    ] = None,
+    weight: Annotated[str | None, typer.Option(help="Column of the row's weight.")] = None,
+    image_hash: Annotated[
+        str | None, typer.Option("--hash", help="Column of an image hash, to find duplicates.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The label's value that is positive, if it is a word.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Classes or findings with commas. Default: all.")
+    ] = None,
     one_image_per_patient: Annotated[
         bool, typer.Option("--one-image-per-patient", help="Every row is another patient.")
     ] = False,
+    shareable: Annotated[
+        bool, typer.Option("--shareable", help="Do not show groups of fewer than 11 patients.")
+    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf too.")] = False,
 ) -> None:
     """Audit a model's predictions under a policy.
 
     Exit codes: 0 PASS, 3 FAIL, 4 INSUFFICIENT evidence; 1 bad input, 2 wrong usage.
     """
-    from evaluation.audit import audit as run
-    from evaluation.embeddings import Embeddings
-    from evaluation.policy import Policy
-    from evaluation.predictions import Columns, Predictions
-    from evaluation.report import summary, write
-    from evaluation.spec import AuditSpec
+    from evaluation.request import AuditRequest
 
-    names = _listed(attributes)
-    edges = _edges(bins or [], names)
-    spec = AuditSpec.parse(
-        {
-            "attributes": [{"name": name, "bins": edges.get(name, ())} for name in names],
-            "threshold": threshold,
-            "draws": draws,
-            "depth": depth,
-            "seed": seed,
-            **({"metrics": _listed(metrics)} if metrics else {}),
-        },
-        "command line",
+    columns = {
+        "sample": sample,
+        "patient": patient,
+        "label": label,
+        "score": score,
+        "decision": decision,
+        "weight": weight,
+        "hash": image_hash,
+        "positive": positive,
+        "targets": _listed(targets),
+    }
+    options = {
+        "metrics": _listed(metrics),
+        "confounders": _listed(adjust),
+        "healthy": _listed(healthy),
+        "threshold": threshold,
+        "threshold_rows": threshold_rows,
+        "draws": draws,
+        "depth": depth,
+        "seed": seed,
+    }
+    request = AuditRequest.gather(
+        settings,
+        {name: value for name, value in options.items() if value is not None},
+        {name: value for name, value in columns.items() if value is not None},
+        _listed(attributes),
+        _edges(bins or []),
+        one_image_per_patient=one_image_per_patient,
     )
-    columns = Columns(
-        sample=sample,
-        patient=None if one_image_per_patient else patient,
-        label=label,
-        score=score,
-    )
-    rules = Policy.load(policy)
-    table = Predictions.read(predictions, names, columns)
-    latents = Embeddings.read(embeddings) if embeddings else None
-    with progress("bootstrap") as advance:
-        found = run(table, spec, rules, latents, on_progress=advance)
-    report = write(found, out)
+    with progress("reading") as advance:
+        found = request.run(
+            predictions, policy, embeddings, champion, about, on_progress=advance
+        )
+    _write(found, out, shareable=shareable, pdf=pdf)
+
+
+@app.command()
+def report(
+    audit: Annotated[Path, typer.Argument(help="An audit.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for report, tables and audit.json.")],
+    shareable: Annotated[
+        bool, typer.Option("--shareable", help="Do not show groups of fewer than 11 patients.")
+    ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf too.")] = False,
+) -> None:
+    """Write the report and tables of an audit again, or in a form to be shared."""
+    from evaluation.audit import Audit
+
+    _write(Audit.read(audit), out, shareable=shareable, pdf=pdf)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that an audit was written to.")],
+) -> None:
+    """Check that nothing in an audit's folder was changed since: the evidence chain holds."""
+    from evaluation.evidence_chain import verify as check
+
+    faults = check(folder / "evidence.jsonl", folder)
+    if faults:
+        raise InputError(*faults)
+    Console().print("The evidence chain holds.")
+
+
+def _write(found: Any, out: Path, *, shareable: bool, pdf: bool) -> None:
+    """Write what was found, show a summary, and exit with the verdict."""
+    from evaluation.report import summary, write
+    from evaluation.shareable import shareable as suppressed
+
+    found = suppressed(found) if shareable else found
+    page = write(found, out, pdf=pdf)
     console = Console()
     console.print(summary(found))
-    console.print(f"Report: {report}", soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True)
     raise typer.Exit(EXIT_CODES[found.verdict or "INSUFFICIENT"])
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on standard error, which disappears when the work is done."""
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda step, done, total: bar.update(
+            task, description=step, completed=done, total=total
+        )
 
 
-def _listed(text: str) -> list[str]:
+def _listed(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _edges(bins: list[str], names: list[str]) -> dict[str, tuple[float, ...]]:
+def _edges(bins: list[str]) -> dict[str, list[float]]:
     edges = {}
     for text in bins:
         name, _, numbers = text.partition("=")
         try:
-            edges[name] = tuple(float(number) for number in numbers.split(","))
+            edges[name] = [float(number) for number in numbers.split(",")]
         except ValueError:
             remedy = "Write the inner edges like --bins age=40,60."
             raise InputError(Fault("--bins", f"'{text}' is not understood", remedy)) from None
-        if name not in names:
-            remedy = f"Attributes: {', '.join(names)}."
-            raise InputError(Fault("--bins", f"'{name}' is not among the attributes", remedy))
     return edges
 
 
@@ -150,7 +238,7 @@ def main() -> None:
     except InputError as error:
         _refuse(*map(str, error.faults))
     except ModuleNotFoundError as error:
-        extra = "training" if error.name in _TRAINING else "service"
+        extra = _EXTRAS.get(error.name or "", "service")
         _refuse(
             f"this command needs the package '{error.name}'. "
             f"Install it with: pip install 'evenscan[{extra}]'"
@@ -167,4 +255,5 @@ def _refuse(*lines: str) -> NoReturn:
     sys.exit(BAD_INPUT)
 
 
-_TRAINING = {"torch", "monai", "PIL", "onnx", "onnxruntime", "safetensors"}
+_TRAINING = ("torch", "monai", "PIL", "onnx", "onnxruntime", "safetensors")
+_EXTRAS = dict.fromkeys(_TRAINING, "training") | {"weasyprint": "pdf"}

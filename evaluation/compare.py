@@ -1,15 +1,17 @@
 """Two models on the same samples: how much better or worse, overall and in each group."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.bootstrap import bootstrap, count_units
+from evaluation.bootstrap import Cube, Resampling, bootstrap, count_units
 from evaluation.errors import Fault, InputError
 from evaluation.groups import Group
-from evaluation.metric import Array, Metric, Reads
+from evaluation.metric import Array, Metric
 from evaluation.predictions import Predictions
+from evaluation.target import Target
+from evaluation.threshold import Threshold
 
 
 @dataclass(frozen=True)
@@ -20,93 +22,130 @@ class Champion:
         name: What it is called in the report.
         predictions: Its scores. Only samples that the audited model has scored too are
             compared, so leave out those that either model was trained on.
-        threshold: From which score on it decides positive.
+        thresholds: From which score on it decides each target positive.
     """
 
     name: str
     predictions: Predictions
-    threshold: float
+    thresholds: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired changes of every metric in every group.
+    """Every measure in every group, of both models, on the same resampled patients.
 
     Attributes:
-        point: ``[group, metric]``, audited model minus champion, turned so that positive is
-            better.
-        draws: ``[draw, group, metric]``; both models see the same resampled patients.
-        units: ``[group, metric]`` patients that the metric rests on, among those compared.
+        ours: Of the audited model, on the samples that both have scored.
+        theirs: Of the champion.
+        units: ``[group, measure]`` patients that each measure rests on, among those compared.
     """
 
-    point: Array
-    draws: Array
+    ours: Cube
+    theirs: Cube
     units: Array
+
+    def change(self, m: int) -> tuple[Array, Array]:
+        """Change of one measure, turned so that positive is better.
+
+        Returns:
+            ``[group]`` on the sample and ``[draw, group]``.
+        """
+        metric = self.ours.measures[m].metric
+        point, draws = (
+            metric.goodness(ours) - metric.goodness(theirs)
+            for ours, theirs in (
+                (self.ours.point[:, m], self.theirs.point[:, m]),
+                (self.ours.draws[:, :, m], self.theirs.draws[:, :, m]),
+            )
+        )
+        return point, draws
 
 
 def compare(
     predictions: Predictions,
-    threshold: float,
+    targets: Sequence[Target],
     champion: Champion,
     groups: Sequence[Group],
     metrics: Sequence[Metric],
-    draws: int,
-    seed: int,
+    resampling: Resampling,
 ) -> Comparison:
     """Compare with the champion on the samples that both have scored.
 
     Args:
         predictions: The audited rows, ``[n]``.
-        threshold: Of the audited model.
+        targets: What the audited model answers about them.
         champion: The other model.
         groups: Their rows index into ``[n]``.
         metrics: To compare.
-        draws: Of the paired patient bootstrap.
-        seed: Of the draws.
+        resampling: Of the ``[n]`` samples; seed and draws are used for those in common.
 
     Returns:
-        The paired changes.
+        Both models' cubes.
 
     Raises:
-        InputError: No sample is common, or the two disagree about a label.
+        InputError: The tasks differ, no sample is common, or the two disagree about a label.
     """
-    ours = predictions.table
-    theirs = champion.predictions.table.set_index("sample")
-    common = np.flatnonzero(ours["sample"].isin(theirs.index))
+    ours, theirs = predictions.table, champion.predictions.table.set_index("sample")
     where = champion.predictions.source
+    if (predictions.task, predictions.targets) != (
+        champion.predictions.task,
+        champion.predictions.targets,
+    ):
+        found = "it answers other questions than the audited model"
+        raise InputError(Fault(where, found, "Compare models of the same task and targets."))
+    common = np.flatnonzero(ours["sample"].isin(theirs.index))
     if len(common) == 0:
         remedy = "Score the audited test samples with the champion."
         raise InputError(Fault(where, "has no sample in common with the audited model", remedy))
-    mine = ours.iloc[common]
-    other = theirs.loc[mine["sample"]]
-    label = mine["label"].to_numpy(float)
-    if (label != other["label"].to_numpy(float)).any():
-        first = mine["sample"].iloc[int(np.argmax(label != other["label"].to_numpy(float)))]
-        found = f"its label differs from the audited model's, first for sample {first}"
-        raise InputError(Fault(where, found, "Compare models on one version of the truth."))
-    position = np.full(len(ours), -1)
+    matched = theirs.loc[ours["sample"].iloc[common]].reset_index()
+    limits = {each.target: each.value for each in champion.thresholds}
+    answered = replace(champion.predictions, table=matched).answers(limits)
+    mine = [_part(target, common) for target in targets]
+    _check_labels(mine, answered, ours["sample"].iloc[common].to_numpy(), where)
+    inside = _inside(groups, common, len(ours))
+    shared = Resampling(
+        resampling.patient[common],
+        resampling.weight[common],
+        resampling.draws,
+        resampling.seed,
+        resampling.confidence,
+    )
+    our_cube, their_cube = (
+        bootstrap(each, inside, metrics, shared.weight, shared.weights()).with_macro()
+        for each in (mine, answered)
+    )
+    units = count_units(mine, inside, our_cube.measures, shared.patient)
+    return Comparison(our_cube, their_cube, units)
+
+
+def _part(target: Target, rows: Array) -> Target:
+    return replace(
+        target,
+        label=target.label[rows],
+        score=target.score[rows],
+        decision=target.decision[rows],
+    )
+
+
+def _inside(groups: Sequence[Group], common: Array, rows: int) -> list[Group]:
+    """The groups among the common samples, as positions in them."""
+    position = np.full(rows, -1)
     position[common] = np.arange(len(common))
-    inside = [
+    return [
         Group(group.attributes, group.values, kept[kept >= 0])
         for group in groups
         for kept in [position[group.rows]]
     ]
-    patient = mine["patient"].to_numpy()
-    ours_read, theirs_read = (
-        _value(table["score"].to_numpy(), at)
-        for table, at in ((mine, threshold), (other, champion.threshold))
-    )
-    ours_cube, theirs_cube = (
-        bootstrap(label, value, patient, inside, metrics, draws, seed)
-        for value in (ours_read, theirs_read)
-    )
-    sign = np.array([1 if metric.better == "higher" else -1 for metric in metrics])
-    return Comparison(
-        sign * (ours_cube.point - theirs_cube.point),
-        sign * (ours_cube.draws - theirs_cube.draws),
-        count_units(label, ours_read["decision"], patient, inside, metrics),
-    )
 
 
-def _value(score: Array, threshold: float) -> Mapping[Reads, Array]:
-    return {"score": score, "decision": (score >= threshold).astype(float)}
+def _check_labels(
+    ours: Sequence[Target], theirs: Sequence[Target], sample: Array, where: str
+) -> None:
+    for mine, other in zip(ours, theirs, strict=True):
+        neither = ~mine.known & ~other.known
+        differs = ~((mine.label == other.label) | neither)
+        if differs.any():
+            first = sample[int(np.argmax(differs))]
+            about = f"its label of {mine.name}" if mine.name else "its label"
+            found = f"{about} differs from the audited model's, first for sample {first}"
+            raise InputError(Fault(where, found, "Compare models on one version of the truth."))

@@ -1,234 +1,231 @@
 """What an audit knows: the draws, and every number with an interval that is read off them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from evaluation.bootstrap import Cube, bootstrap, count_units
+from evaluation.bootstrap import Cube, Resampling, bootstrap, count_units
 from evaluation.compare import Champion, Comparison, compare
-from evaluation.findings import Change, Estimate, Gap, GroupSize, Leakage, State
+from evaluation.fairness import Criterion, criteria, ratio_extremes
+from evaluation.findings import Change, Estimate, Gap, GroupSize, LevellingDown, State
 from evaluation.gaps import extremes
 from evaluation.groups import Group
-from evaluation.intervals import Interval, interval
-from evaluation.metric import METRICS, REASONS, Array, Metric
-from evaluation.policy import Bounded, Clause
+from evaluation.intervals import Interval, interval, percentile_interval
+from evaluation.metric import METRICS, REASONS, Array
 from evaluation.predictions import Predictions
 from evaluation.spec import AuditSpec
+from evaluation.spread import between_group_spread
+from evaluation.target import MACRO, Measure, Target
+
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class AuditEvidence:
-    """The bootstrap cube with its groups, metrics and counts.
+    """The bootstrap cube with its groups and counts.
 
     Attributes:
         spec: Of the audit.
-        groups: ``[group]``.
-        metrics: ``[metric]``: those of the spec.
+        targets: What the model answers about the ``[n]`` audited samples.
+        groups: ``[group]``; their rows index into ``[n]``.
+        resampling: Of the samples.
         cube: The draws.
-        units: ``[group, metric]`` patients that each metric rests on.
-        counts: Patients, images and positives, ``[group, 3]``.
+        units: ``[group, measure]`` patients that each measure rests on.
         comparison: With the champion, if there is one.
-        leakages: What can be read from the embeddings, if there are any.
     """
 
     spec: AuditSpec
+    targets: Sequence[Target]
     groups: Sequence[Group]
-    metrics: Sequence[Metric]
+    resampling: Resampling
     cube: Cube
     units: Array
-    counts: Array
     comparison: Comparison | None
-    leakages: tuple[Leakage, ...] = ()
 
     @classmethod
     def gather(
         cls,
-        test: Predictions,
-        threshold: float,
+        predictions: Predictions,
+        targets: Sequence[Target],
         groups: Sequence[Group],
+        resampling: Resampling,
         spec: AuditSpec,
-        leakages: tuple[Leakage, ...] = (),
         champion: Champion | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> Self:
         """Run the bootstrap; everything else is read off its draws.
 
         Args:
-            test: The audited rows, ``[n]``.
-            threshold: Scores from here on are decided positive.
+            predictions: The audited rows, ``[n]``.
+            targets: What the model answers about them.
             groups: Their rows index into ``[n]``.
+            resampling: Of the samples.
             spec: Of the audit.
-            leakages: What can be read from the embeddings.
             champion: A model to compare with.
-            on_progress: Called with draws done and in all.
+            on_progress: Called with the number of draws done.
         """
         metrics = [METRICS.get(name) for name in spec.metrics]
-        label = test.table["label"].to_numpy(float)
-        score = test.table["score"].to_numpy(float)
-        patient = test.table["patient"].to_numpy()
-        decision = (score >= threshold).astype(float)
-        cube = bootstrap(
-            label,
-            {"score": score, "decision": decision},
-            patient,
-            groups,
-            metrics,
-            spec.draws,
-            spec.seed,
-            on_progress,
-        )
-        units = count_units(label, decision, patient, groups, metrics)
-        counts = [
-            [len(np.unique(patient[g.rows])), len(g.rows), int(label[g.rows].sum())]
-            for g in groups
-        ]
+        weight, drawn = resampling.weight, resampling.weights()
+        cube = bootstrap(targets, groups, metrics, weight, drawn, on_progress).with_macro()
+        units = count_units(targets, groups, cube.measures, resampling.patient)
         comparison = (
-            compare(test, threshold, champion, groups, metrics, spec.draws, spec.seed)
+            compare(predictions, targets, champion, groups, metrics, resampling)
             if champion
             else None
         )
-        return cls(spec, groups, metrics, cube, units, np.array(counts), comparison, leakages)
+        return cls(spec, targets, groups, resampling, cube, units, comparison)
 
     def sizes(self) -> tuple[GroupSize, ...]:
-        """Size of every group."""
+        """Size of every group, for each target."""
         return tuple(
-            GroupSize(
-                group=group.name,
-                attributes=group.attributes,
-                values=group.values,
-                patients=int(patients),
-                images=int(images),
-                positives=int(positives),
-            )
-            for group, (patients, images, positives) in zip(
-                self.groups, self.counts, strict=True
-            )
+            self._size(target, group) for target in self.targets for group in self.groups
         )
 
-    def estimates(self, confidence: float) -> tuple[Estimate, ...]:
-        """Every metric in every group."""
+    def estimates(self) -> tuple[Estimate, ...]:
+        """Every measure in every group."""
         return tuple(
-            self._estimate(g, m, confidence)
+            self.estimate(g, m, self.spec.confidence)
+            for m in range(len(self.cube.measures))
             for g in range(len(self.groups))
-            for m in range(len(self.metrics))
         )
 
-    def gaps(self, confidence: float) -> tuple[Gap, ...]:
-        """Gap and worst group of every metric, by attribute and crossing."""
-        crossings = dict.fromkeys(group.attributes for group in self.groups if group.attributes)
+    def gaps(self) -> tuple[Gap, ...]:
+        """Gap and worst group of every measure, by attribute and crossing."""
         return tuple(
-            self._gap(attributes, m, confidence)
-            for attributes in crossings
-            for m in range(len(self.metrics))
+            self.gap(attributes, m, self.spec.confidence)
+            for m in range(len(self.cube.measures))
+            for attributes in self.partitions
         )
 
-    def changes(self, confidence: float) -> tuple[Change, ...]:
-        """Change of every metric against the champion, overall and by single attribute."""
+    def criteria(self, confidence: float) -> tuple[Criterion, ...]:
+        """Fairness criteria by attribute and crossing, where their metrics were computed."""
+        return criteria(self.cube, self.groups, self.usable, self.units, confidence)
+
+    def changes(self) -> tuple[Change, ...]:
+        """Change of every measure against the champion, overall and by single attribute."""
         if self.comparison is None:
             return ()
         return tuple(
-            self._change(g, m, confidence)
+            self.change(g, m, self.spec.confidence)
+            for m in range(len(self.cube.measures))
             for g, group in enumerate(self.groups)
             if len(group.attributes) <= 1
-            for m in range(len(self.metrics))
         )
 
-    def numbers(self, clause: Clause) -> tuple[list[Bounded], str]:
-        """The numbers that a clause is about, and why there is none, if so."""
-        names = [metric.name for metric in self.metrics]
-        if clause.metric and clause.metric not in names:
-            return [], f"The audit did not compute {clause.metric}."
-        audited = [attribute.name for attribute in self.spec.attributes]
-        if clause.attribute and clause.attribute not in audited:
-            return [], f"The audit has no attribute {clause.attribute}."
-        if clause.quantity != "overall" and not audited:
-            return [], "The audit has no attribute."
-        if clause.quantity == "leakage":
-            found = list(self._leaked(clause))
-            return found, "" if found else "There are no embeddings to probe."
-        m = names.index(clause.metric)
-        if clause.quantity in ("worst group", "gap"):
-            chosen = [clause.attribute] if clause.attribute else audited
-            return [self._extreme((name,), m, clause) for name in chosen], ""
-        if clause.quantity == "change" and self.comparison is None:
-            return [], "There is no champion to compare with."
-        return [self._single(g, m, clause) for g in self._chosen(clause)], ""
-
-    def _chosen(self, clause: Clause) -> Iterator[int]:
-        for g, group in enumerate(self.groups):
-            if not group.attributes:
-                wanted = clause.quantity in ("overall", "change")
-            else:
-                named = clause.attribute in (None, *group.attributes)
-                wanted = clause.quantity != "overall" and len(group.attributes) == 1 and named
-            if wanted:
-                yield g
-
-    def _single(self, g: int, m: int, clause: Clause) -> Bounded:
-        make = self._change if clause.quantity == "change" else self._estimate
-        found = make(g, m, clause.confidence)
-        return Bounded(
-            found.group, found.value, found.low, found.high, found.ranked, found.reason
+    def levelling(self) -> tuple[LevellingDown, ...]:
+        """Whether a gap narrowed because a group lost, by single attribute."""
+        if self.comparison is None:
+            return ()
+        return tuple(
+            self._levelled(attributes, m)
+            for m in range(len(self.cube.measures))
+            for attributes in self.partitions
+            if len(attributes) == 1
         )
 
-    def _extreme(self, attributes: tuple[str, ...], m: int, clause: Clause) -> Bounded:
-        gap = self._gap(attributes, m, clause.confidence)
-        name = f"by {attributes[0]}"
-        if clause.quantity == "gap":
-            value, low, high = gap.value, gap.low, gap.high
-        else:
-            value, low, high = gap.worst_value, gap.worst_low, gap.worst_high
-            name = f"{gap.worst}, the worst {name}" if gap.worst else name
-        if gap.reason:
-            return Bounded(name, value, low, high, False, gap.reason)
-        found = Bounded(name, value, low, high, True)
-        # A group that cannot be judged may be worse than those that can: it forbids a PASS, not
-        # a FAIL.
-        if (
-            gap.unranked
-            and clause.small_groups == "insufficient"
-            and clause.decide(found) != "FAIL"
-        ):
-            reason = f"too little evidence for {', '.join(gap.unranked)}"
-            return found._replace(enough=False, reason=reason)
-        return found
+    @property
+    def partitions(self) -> list[tuple[str, ...]]:
+        """The attributes and crossings that make groups."""
+        made = dict.fromkeys(group.attributes for group in self.groups if group.attributes)
+        return list(made)
 
-    def _leaked(self, clause: Clause) -> Iterator[Bounded]:
-        for found in self.leakages:
-            if found.latent == "content" and clause.attribute in (None, found.attribute):
-                ends = found.auroc, found.low, found.high
-                yield Bounded(found.attribute, *ends, not found.reason, found.reason)
+    @cached_property
+    def usable(self) -> Array:
+        """``[group, measure]``, whether an estimate is ranked."""
+        shape = len(self.groups), len(self.cube.measures)
+        pairs = np.ndindex(shape)
+        ranked = [self.estimate(g, m, self.spec.confidence).ranked for g, m in pairs]
+        return np.array(ranked, bool).reshape(shape)
 
-    def _estimate(self, g: int, m: int, confidence: float) -> Estimate:
+    def estimate(self, g: int, m: int, confidence: float) -> Estimate:
+        """One measure in one group."""
         point, units = float(self.cube.point[g, m]), int(self.units[g, m])
-        found = interval(self.metrics[m], point, self.cube.draws[:, g, m], units, confidence)
+        draws, metric = self.cube.draws[:, g, m], self.cube.measures[m].metric
+        found = interval(metric, point, draws, units, confidence)
         return Estimate(**self._described(g, m, point, units, found))
 
-    def _change(self, g: int, m: int, confidence: float) -> Change:
+    def change(self, g: int, m: int, confidence: float) -> Change:
+        """Change of one measure in one group against the champion."""
         assert self.comparison is not None
-        point = float(self.comparison.point[g, m])
-        units = int(self.comparison.units[g, m])
-        draws = self.comparison.draws[:, g, m]
-        found = interval(self.metrics[m], point, draws, units, confidence, change=True)
-        return Change(**self._described(g, m, point, units, found))
+        points, draws = self.comparison.change(m)
+        point, units = float(points[g]), int(self.comparison.units[g, m])
+        metric = self.cube.measures[m].metric
+        found = interval(metric, point, draws[:, g], units, confidence, change=True)
+        described = self._described(g, m, point, units, found)
+        conclusion = "undefined"
+        if described["state"] in ("adequate", "imprecise"):
+            keeps, breaks = found.low > -self.spec.margin, found.high < -self.spec.margin
+            conclusion = "non-inferior" if keeps else "inferior" if breaks else "undecided"
+        return Change(**described, conclusion=conclusion)
+
+    def gap(self, attributes: tuple[str, ...], m: int, confidence: float) -> Gap:
+        """Gap and worst group of one measure."""
+        inside = [g for g, group in enumerate(self.groups) if group.attributes == attributes]
+        ranked = [g for g in inside if self.usable[g, m]]
+        target, metric = self.cube.measures[m]
+        unranked = tuple(self.groups[g].name for g in inside if g not in ranked)
+        named = {"target": target, "metric": metric.name, "attributes": attributes}
+        if len(ranked) < 2:
+            by = " and ".join(attributes)
+            reason = f"fewer than two groups by {by} have enough evidence"
+            return Gap(**named, **_NO_GAP, unranked=unranked, reason=reason)
+        point, draws = self.cube.point[ranked, m], self.cube.draws[:, ranked, m]
+        e = extremes(metric, point, draws, self.units[ranked, m].tolist(), confidence)
+        units = self.units[ranked, m].tolist()
+        ratio = ratio_extremes(point, draws, confidence, units)
+        spread = between_group_spread(point, draws)
+        return Gap(
+            **named,
+            value=e.gap,
+            low=e.gap_low,
+            high=e.gap_high,
+            null_high=e.null_high,
+            ratio=ratio.value,
+            ratio_low=ratio.low,
+            ratio_high=ratio.high,
+            spread=spread.corrected,
+            spread_raw=spread.raw,
+            spread_null=spread.null_high,
+            best=self.groups[ranked[e.best_index]].name,
+            worst=self.groups[ranked[e.worst_index]].name,
+            worst_value=e.worst,
+            worst_low=e.worst_low,
+            worst_high=e.worst_high,
+            unranked=unranked,
+            reason="undefined in too many resamples" if np.isnan(e.gap_low) else "",
+        )
+
+    def _size(self, target: Target, group: Group) -> GroupSize:
+        rows = group.rows[target.known[group.rows]]
+        return GroupSize(
+            target=target.name,
+            group=group.name,
+            attributes=group.attributes,
+            values=group.values,
+            patients=len(np.unique(self.resampling.patient[rows])),
+            images=len(rows),
+            positives=int(target.label[rows].sum()) if target.classes == 2 else None,
+        )
 
     def _described(
         self, g: int, m: int, point: float, units: int, found: Interval
     ) -> dict[str, Any]:
         """The fields of an estimate, with how much it may be trusted."""
-        metric, group = self.metrics[m], self.groups[g]
+        measure, group = self.cube.measures[m], self.groups[g]
         reason = found.reason
         state: State = "imprecise" if found.high - found.low > self.spec.widest else "adequate"
         if np.isnan(point):
-            reason = REASONS["any"] if len(group.rows) == 0 else REASONS[metric.needs]
+            reason = self._absent(measure, group, units)
         elif units < self.spec.minimum_patients:
             state, reason = "insufficient", f"rests on {units} patients"
         if np.isnan([point, found.low, found.high]).any():
             state = "undefined"
         return {
-            "metric": metric.name,
+            "target": measure.target,
+            "metric": measure.metric.name,
             "group": group.name,
             "value": point,
             "low": found.low,
@@ -238,44 +235,67 @@ class AuditEvidence:
             "reason": reason,
         }
 
-    def _gap(self, attributes: tuple[str, ...], m: int, confidence: float) -> Gap:
-        inside = [g for g, group in enumerate(self.groups) if group.attributes == attributes]
-        ranked = [g for g in inside if self._estimate(g, m, self.spec.confidence).ranked]
-        unranked = tuple(self.groups[g].name for g in inside if g not in ranked)
-        found = {"metric": self.metrics[m].name, "attributes": attributes, "unranked": unranked}
+    def _absent(self, measure: Measure, group: Group, units: int) -> str:
+        """Why a measure has no value."""
+        if units > 0 and measure.target != MACRO:
+            return "not defined for these scores and labels"
+        named = {target.name: target for target in self.targets}
+        if measure.target == MACRO and MACRO not in named:
+            return "undefined for one target or more"
+        rows = group.rows[named[measure.target].known[group.rows]]
+        return REASONS["any"] if len(rows) == 0 else REASONS[measure.metric.needs]
+
+    def _levelled(self, attributes: tuple[str, ...], m: int) -> LevellingDown:
+        assert self.comparison is not None
+        target, metric = self.cube.measures[m]
+        named = {"target": target, "metric": metric.name, "attributes": attributes}
+        changes = {
+            g: self.change(g, m, self.spec.confidence)
+            for g, group in enumerate(self.groups)
+            if group.attributes == attributes
+        }
+        ranked = [g for g, change in changes.items() if change.ranked and self.usable[g, m]]
+        lost = tuple(changes[g].group for g in ranked if changes[g].high < 0)
         if len(ranked) < 2:
-            nan = float("nan")
-            reason = f"fewer than two groups by {' and '.join(attributes)} have enough evidence"
-            return Gap(
-                **found,
-                value=nan,
-                low=nan,
-                high=nan,
-                null_high=nan,
-                best="",
-                worst="",
-                worst_value=nan,
-                worst_low=nan,
-                worst_high=nan,
-                reason=reason,
-            )
-        e = extremes(
-            self.metrics[m],
-            self.cube.point[ranked, m],
-            self.cube.draws[:, ranked, m],
-            self.units[ranked, m].tolist(),
-            confidence,
+            reason = "fewer than two groups have enough evidence in both models"
+            nothing = {"before": _NAN, "after": _NAN, "low": _NAN, "high": _NAN}
+            return LevellingDown(**named, **nothing, lost=lost, levelled=False, reason=reason)
+        after, before = (
+            np.ptp(cube.point[ranked, m])
+            for cube in (self.comparison.ours, self.comparison.theirs)
         )
-        return Gap(
-            **found,
-            value=e.gap,
-            low=e.gap_low,
-            high=e.gap_high,
-            null_high=e.null_high,
-            best=self.groups[ranked[e.best_index]].name,
-            worst=self.groups[ranked[e.worst_index]].name,
-            worst_value=e.worst,
-            worst_low=e.worst_low,
-            worst_high=e.worst_high,
-            reason="undefined in too many resamples" if np.isnan(e.gap_low) else "",
+        drawn_after, drawn_before = (
+            np.ptp(cube.draws[:, ranked, m], axis=1)
+            for cube in (self.comparison.ours, self.comparison.theirs)
         )
+        found = percentile_interval(drawn_after - drawn_before, self.spec.confidence)
+        return LevellingDown(
+            **named,
+            before=float(before),
+            after=float(after),
+            low=found.low,
+            high=found.high,
+            lost=lost,
+            levelled=bool(after < before and lost),
+            reason=found.reason,
+        )
+
+
+_NO_GAP: dict[str, Any] = dict.fromkeys(
+    (
+        "value",
+        "low",
+        "high",
+        "null_high",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "spread",
+        "spread_raw",
+        "spread_null",
+        "worst_value",
+        "worst_low",
+        "worst_high",
+    ),
+    _NAN,
+) | {"best": "", "worst": ""}

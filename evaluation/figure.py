@@ -1,22 +1,24 @@
 """Figures of the report as inline SVG: small, sharp in print, the same bytes every time."""
 
+import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
+from xml.etree import ElementTree
 
-import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from evaluation.findings import Estimate, Reliability
-from evaluation.metric import METRICS
 
 # A blue of Okabe and Ito's palette, which colour-blind readers can tell from grey.
 BLUE, GREY = "#0072b2", "#6b7280"
+
+# The rest of that palette, for lines that are told apart by their marks and dashes too.
+COLOURS = (BLUE, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2937")
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9.0,
@@ -26,6 +28,11 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+# Says who drew it and when, which a report says once.
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_DROPPED = ("metadata", "style")
+_PLACES = ("d", "x", "y", "x1", "y1", "x2", "y2", "points", "width", "height")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def drawing(width: float, height: float, title: str, draw: Callable[[Figure], None]) -> Markup:
@@ -43,71 +50,79 @@ def drawing(width: float, height: float, title: str, draw: Callable[[Figure], No
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    # Matplotlib names fonts in full; the page's own font is lighter and fits it.
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
-    svg = svg.replace("<svg ", '<svg role="img" class="figure" ', 1)
-    svg = svg.replace(">", f"><title>{escape(title)}</title>", 1)
-    return Markup('<div class="scroll" tabindex="0">{}</div>').format(Markup(svg))
+        figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
+    text = buffer.getvalue()
+    svg = _compact(ElementTree.fromstring(_NOT_XML.sub("", text[text.index("<svg") :])))
+    _name_ids(svg, hashlib.sha256(text.encode()).hexdigest()[:6])
+    for name in ("width", "height", "version"):
+        svg.attrib.pop(name, None)
+    svg.attrib |= {"role": "img", "class": "figure", "style": f"--full:{width:g}in"}
+    named = ElementTree.Element("title")
+    named.text = _NOT_XML.sub("", title)
+    svg.insert(0, named)
+    shown = ElementTree.tostring(svg, encoding="unicode")
+    return Markup(
+        '<div class="scroll" tabindex="0" role="group" aria-label="Figure">{}</div>'
+    ).format(Markup(shown))
 
 
-def forest(names: Sequence[str], estimates: Sequence[Sequence[Estimate]], title: str) -> Markup:
-    """Estimates with intervals, one panel a metric and one line a group.
+def shortened(name: str, most: int = 32) -> str:
+    """A name that fits beside an axis; in full it is in a table.
 
-    Args:
-        names: Of the groups, ``[group]``; the first is all samples.
-        estimates: ``[metric][group]``. Groups that are not ranked are hollow and grey.
-        title: For readers who cannot see it.
+    >>> shortened("site: a very long name of a hospital", 20)
+    'site: a very long n…'
     """
-
-    def draw(figure: Figure) -> None:
-        panels = figure.subplots(1, len(estimates), sharey=True, squeeze=False)[0]
-        for axes, row in zip(panels, estimates, strict=True):
-            _forest_panel(axes, row)
-        panels[0].set_yticks(range(len(names)), names)
-        panels[0].set_ylim(len(names) - 0.4, -0.6)
-
-    return drawing(9.2, 0.6 + 0.24 * len(names), title, draw)
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _forest_panel(axes: Axes, row: Sequence[Estimate]) -> None:
-    for place, found in enumerate(row):
-        if np.isnan(found.value):
-            continue
-        colour = BLUE if found.ranked else GREY
-        axes.plot([found.low, found.high], [place, place], color=colour, linewidth=1.6)
-        face = colour if found.ranked else "white"
-        axes.plot(found.value, place, "o", color=colour, markerfacecolor=face, markersize=5)
-    if row and not np.isnan(row[0].value):
-        axes.axvline(row[0].value, color=GREY, linewidth=0.8, linestyle=":")
-    axes.set_xlabel(METRICS.get(row[0].metric).label)
-    axes.grid(axis="x", color="#e5e7eb", linewidth=0.6)
-    axes.set_axisbelow(True)
+def _compact(element: ElementTree.Element) -> ElementTree.Element:
+    """The element without what a page does not need; most of a small figure is that."""
+    kept = ElementTree.Element(_local(element.tag))
+    for long_name, given in element.attrib.items():
+        name, value = _local(long_name), given
+        if name in _PLACES or value.startswith("rotate"):
+            value = _rounded(value)
+        elif name == "style":
+            value = re.sub(r"\s*([:;])\s*", r"\1", re.sub(r"font-family:[^;]*;?", "", value))
+        if not value.startswith("rotate(0 "):
+            kept.set(name, value)
+    kept.text = element.text if kept.tag == "text" else None
+    kept.extend(_kept(element))
+    return kept
 
 
-def reliability(curves: Sequence[Reliability], title: str) -> Markup:
-    """Reliability curves with pointwise intervals, one panel each, four a row."""
-    columns = 4
-    rows = -(-len(curves) // columns)
-
-    def draw(figure: Figure) -> None:
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes in panels.ravel()[len(curves) :]:
-            axes.set_visible(False)
-        for axes, curve in zip(panels.ravel(), curves, strict=False):
-            _reliability_panel(axes, curve)
-        figure.supxlabel("Mean score", fontsize=9)
-        figure.supylabel("Observed frequency", fontsize=9)
-
-    return drawing(9.2, 2.2 * rows + 0.3, title, draw)
+def _kept(parent: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    for child in parent:
+        compact = _compact(child)
+        if compact.tag == "g" and set(compact.attrib) <= {"id"}:
+            yield from compact
+        elif compact.tag not in _DROPPED and compact.get("style") != "fill:none":
+            yield compact
 
 
-def _reliability_panel(axes: Axes, curve: Reliability) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
-    axes.vlines(curve.score, curve.low, curve.high, color=BLUE, linewidth=1.4)
-    axes.plot(curve.score, curve.observed, "o-", color=BLUE, markersize=3.5, linewidth=1)
-    axes.set_title(curve.group, fontsize=9)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_ylim(-0.03, 1.03)
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _rounded(value: str) -> str:
+    """Numbers to a tenth of a point, and no more space than needed.
+
+    >>> _rounded("M 24.313052 111.99976 L 148 -0.01 z ")
+    'M24.3 112L148 0z'
+    """
+    value = re.sub(r"-?\d+(\.\d+)?", lambda found: f"{round(float(found[0]), 1) + 0:g}", value)
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(value.split()))
+
+
+def _name_ids(svg: ElementTree.Element, suffix: str) -> None:
+    """Give what is referred to a name of its own, since a page holds many figures."""
+    values = [value for each in svg.iter() for value in each.attrib.values()]
+    used = {name for value in values for name in re.findall(r"#([mph][0-9a-f]{10})\b", value)}
+    for each in svg.iter():
+        if each.get("id") not in used:
+            each.attrib.pop("id", None)
+        for key, value in each.attrib.items():
+            if key == "id":
+                each.set(key, value + suffix)
+            elif "#" in value:
+                each.set(key, re.sub(r"#([mph][0-9a-f]{10})\b", rf"#\g<1>{suffix}", value))

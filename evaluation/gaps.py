@@ -13,7 +13,7 @@ class Extremes(NamedTuple):
     """Best and worst of several groups.
 
     Attributes:
-        gap: Best minus worst estimate, >= 0.
+        gap: Largest minus smallest estimate, >= 0.
         gap_low: Lower end of the true gap's interval, >= 0.
         gap_high: Its upper end, at most the range of the metric.
         null_high: A gap up to this is to be expected if all groups are truly alike.
@@ -65,9 +65,9 @@ def extremes(
     ]
     furthest += max(blind, default=0.0)
     spread += sum(sorted(blind)[-2:])
-    sign = 1 if metric.better == "higher" else -1
-    worst, best = int(np.argmin(sign * point)), int(np.argmax(sign * point))
-    gap = float(abs(point[best] - point[worst]))
+    good = metric.goodness(point)
+    worst, best = int(np.argmin(good)), int(np.argmax(good))
+    gap = float(np.ptp(point))
     return Extremes(
         gap=gap,
         gap_low=max(gap - spread, 0.0),

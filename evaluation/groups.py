@@ -33,12 +33,15 @@ class Attribute(Settings):
         bins: Increasing inner edges, in ``unit``, that make a numeric attribute categorical:
             edges ``[40, 60]`` make the groups ``<40``, ``40-<60`` and ``>=60``.
         unit: Unit of a numeric attribute, for tables.
+        reference: The group that the others are compared with. Empty: the one with the most
+            patients.
     """
 
     name: str
     categories: tuple[str, ...] = ()
     bins: tuple[FiniteFloat, ...] = ()
     unit: str = ""
+    reference: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

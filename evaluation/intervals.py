@@ -7,7 +7,7 @@ import numpy as np
 from evaluation.metric import Array, Metric
 
 # An interval is not given if more than this share of the draws left the metric undefined.
-_UNDEFINED_DRAWS = 0.05
+UNDEFINED_DRAWS = 0.05
 
 
 class Interval(NamedTuple):
@@ -63,12 +63,17 @@ def interval(
     found = percentile_interval(draws, confidence)
     if np.isnan(found.low) or not is_degenerate(point, draws):
         return found
-    if not metric.proportion or not (change or point in (0.0, 1.0)):
+    if not metric.proportion or not (change or _is_end(point)):
         return Interval(np.nan, np.nan, "no variation between patients")
     reach = exact_reach(units, confidence)
     lowest = -1.0 if change else 0.0
     ends = max(point - reach, lowest), min(point + reach, 1.0)
     return Interval(*ends, "exact bound: no resample varies")
+
+
+def _is_end(share: float) -> bool:
+    """Whether a share is none or all, up to the rounding of weighted sums."""
+    return min(abs(share), abs(1 - share)) < 1e-12
 
 
 def percentile_interval(draws: Array, confidence: float) -> Interval:
@@ -78,7 +83,7 @@ def percentile_interval(draws: Array, confidence: float) -> Interval:
     (25.0, 75.0)
     """
     defined = draws[~np.isnan(draws)]
-    if len(defined) == 0 or len(defined) < (1 - _UNDEFINED_DRAWS) * len(draws):
+    if len(defined) == 0 or len(defined) < (1 - UNDEFINED_DRAWS) * len(draws):
         return Interval(np.nan, np.nan, "undefined in too many resamples")
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(low), float(high))
@@ -119,7 +124,7 @@ def simultaneous_reach(point: Array, draws: Array, confidence: float) -> tuple[f
     """
     deviation = draws - point
     deviation = deviation[~np.isnan(deviation).any(axis=1)]
-    if len(deviation) < (1 - _UNDEFINED_DRAWS) * len(draws) or len(deviation) == 0:
+    if len(deviation) < (1 - UNDEFINED_DRAWS) * len(draws) or len(deviation) == 0:
         return np.nan, np.nan
     furthest = np.abs(deviation).max(axis=1)
     spread = deviation.max(axis=1) - deviation.min(axis=1)

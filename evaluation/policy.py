@@ -1,16 +1,40 @@
 """A fairness policy: what must hold of an audit, decided on intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
+from evaluation.errors import unknown_name
 from evaluation.findings import ClauseVerdict, VerdictName
 from evaluation.metric import METRICS
 from evaluation.settings import Settings
 
-Quantity = Literal["overall", "each group", "worst group", "gap", "leakage", "change"]
+Quantity = Literal[
+    "overall",
+    "each group",
+    "worst group",
+    "gap",
+    "ratio",
+    "demographic parity",
+    "equal opportunity",
+    "equalised odds",
+    "predictive parity",
+    "stress",
+    "leakage",
+    "change",
+]
+ShiftName = Literal["correlation", "prevalence", "marginal", "worst case"]
+
+#: Quantities that name their metrics themselves.
+CRITERIA = ("demographic parity", "equal opportunity", "equalised odds", "predictive parity")
+
+_NO_METRIC = (*CRITERIA, "leakage")
+_SHARES = ("ratio", *_NO_METRIC)
+_SHIPPED = Path(__file__).parent / "policies"
 
 
 class Bounded(NamedTuple):
@@ -23,6 +47,9 @@ class Bounded(NamedTuple):
         high: Upper end.
         enough: Whether there is enough evidence to judge it.
         reason: Why there is not.
+        units: Patients that it rests on; None where that is not counted.
+        flattered: Why it is better than it would be on new patients, if so. Such a number
+            cannot pass.
     """
 
     name: str
@@ -31,6 +58,8 @@ class Bounded(NamedTuple):
     high: float
     enough: bool
     reason: str = ""
+    units: int | None = None
+    flattered: str = ""
 
 
 class Evidence(Protocol):
@@ -45,13 +74,26 @@ class Clause(Settings):
 
     Attributes:
         quantity: What is bounded: the metric ``overall``, in ``each group``, in the ``worst
-            group``, its ``gap``, the content ``leakage`` of an attribute, or the ``change``
-            against the champion, overall and in each group (positive is better).
-        metric: Name of the metric; not used by ``leakage``.
+            group``, its ``gap`` (largest minus smallest) or ``ratio`` (smallest over largest);
+            a fairness criterion's difference (``demographic parity``, ``equal opportunity``,
+            ``equalised odds``, ``predictive parity``); the metric under ``stress``, overall and
+            in the worst group; the content ``leakage`` of an attribute given the label, for
+            every probe; or the ``change`` against the champion, overall and in each group
+            (positive is better).
+        metric: Name of the metric; not used by leakage and the criteria.
         attribute: Only this attribute; by default every attribute of the audit.
+        group: Only this value of the attribute; by default each.
+        target: Only this class or finding, or ``macro`` for the mean of all; by default each.
+        shift: Which shift, for ``stress``.
+        level: How far it goes, for ``stress``: all cells of the matrix up to this correlation
+            (of either sign) or divergence; all prevalences or shares up to this one.
         minimum: Least acceptable value.
-        maximum: Largest acceptable value. Exactly one of the two is given.
+        maximum: Largest acceptable value. At least one of the two is given.
+        margin: For ``change``: the loss that is still acceptable; the same as a minimum of
+            minus the margin (non-inferiority).
         confidence: Of the two-sided interval that decides, in (0, 1).
+        minimum_patients: Numbers that rest on fewer patients are too little evidence; by
+            default what the audit calls insufficient.
         small_groups: What a group with too little evidence means for the clause:
             ``insufficient`` (the default: it cannot pass) or ``listed`` (it is named in the
             report and decides nothing).
@@ -60,9 +102,15 @@ class Clause(Settings):
     quantity: Quantity
     metric: str = ""
     attribute: str | None = None
+    group: str | None = None
+    target: str | None = None
+    shift: ShiftName | None = None
+    level: float | None = Field(default=None, ge=0, le=1)
     minimum: FiniteFloat | None = None
     maximum: FiniteFloat | None = None
+    margin: float | None = Field(default=None, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
+    minimum_patients: int | None = Field(default=None, ge=1)
     small_groups: Literal["insufficient", "listed"] = "insufficient"
 
     @field_validator("metric")
@@ -72,12 +120,50 @@ class Clause(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.minimum is None) == (self.maximum is None):
-            raise ValueError("a clause has exactly one of minimum and maximum")
-        if bool(self.metric) == (self.quantity == "leakage"):
-            word = "takes no" if self.metric else "needs a"
-            raise ValueError(f"a clause on '{self.quantity}' {word} metric")
+        faults = list(self._misplaced()) or list(self._out_of_range())
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
+
+    def _misplaced(self) -> Iterator[str]:
+        """Keys that do not go with the quantity."""
+        if bool(self.metric) == (self.quantity in _NO_METRIC):
+            word = "takes no" if self.metric else "needs a"
+            yield f"a clause on '{self.quantity}' {word} metric"
+        if (self.shift is None) == (self.quantity == "stress"):
+            word = "needs a" if self.shift is None else "takes no"
+            yield f"a clause on '{self.quantity}' {word} shift"
+        if self.level is not None and self.quantity != "stress":
+            yield f"a clause on '{self.quantity}' takes no level"
+        if self.group is not None and self.quantity not in ("each group", "change"):
+            yield f"a clause on '{self.quantity}' takes no group"
+        if self.group is not None and self.attribute is None:
+            yield "a clause on a group needs its attribute"
+        if self.margin is not None and (self.quantity != "change" or self.minimum is not None):
+            yield "a margin belongs to a clause on 'change' without a minimum"
+        if self.least is None and self.maximum is None:
+            yield "a clause has a minimum or a maximum or both"
+
+    def _out_of_range(self) -> Iterator[str]:
+        """Bounds that nothing or everything keeps."""
+        lowest, highest = self._range()
+        for side, bound in (("minimum", self.least), ("maximum", self.maximum)):
+            if bound is not None and not lowest <= bound <= highest:
+                what = self.metric or self.quantity
+                ends = f"{lowest:g} to {highest:g}"
+                yield f"the {side} {bound:g} is outside the range of {what}, {ends}"
+        if self.least is not None and self.maximum is not None and self.least > self.maximum:
+            yield f"the minimum {self.least:g} is above the maximum {self.maximum:g}"
+
+    def _range(self) -> tuple[float, float]:
+        if self.quantity in _SHARES:
+            return 0.0, 1.0
+        metric = METRICS.get(self.metric)
+        if self.quantity == "gap":
+            return 0.0, metric.highest - metric.lowest
+        if self.quantity == "change":
+            return metric.lowest - metric.highest, metric.highest - metric.lowest
+        return metric.lowest, metric.highest
 
     def __str__(self) -> str:
         """The clause as a sentence.
@@ -87,34 +173,50 @@ class Clause(Settings):
         """
         metric = METRICS.get(self.metric).label if self.metric else ""
         by = f"by {self.attribute}" if self.attribute else "by every attribute"
+        groups = f"each group {by}" if self.group is None else f"{self.attribute}: {self.group}"
+        level = f" up to {self.level:g}" if self.level is not None else ""
         about = {
             "overall": f"{metric} overall",
-            "each group": f"{metric} in each group {by}",
+            "each group": f"{metric} in {groups}",
             "worst group": f"{metric} of the worst group {by}",
             "gap": f"{metric} gap {by}",
+            "ratio": f"{metric} ratio {by}",
+            "stress": f"{metric} under a shift of {self.shift}{level}, {by}",
             "leakage": f"Content leakage of {self.attribute or 'every attribute'}",
-            "change": f"{metric} change against the champion, overall and in each group {by}",
-        }[self.quantity]
-        side = "at least" if self.minimum is not None else "at most"
-        return f"{about} is {side} {self.bound:g}"
+            "change": f"{metric} change against the champion, overall and in {groups}",
+        }.get(self.quantity, f"{self.quantity.capitalize()} difference {by}")
+        target = f" for {self.target}" if self.target else ""
+        sides = [
+            f"{word} {bound:g}"
+            for word, bound in (("at least", self.least), ("at most", self.maximum))
+            if bound is not None
+        ]
+        return f"{about}{target} is {' and '.join(sides)}"
 
     @property
-    def bound(self) -> float:
-        """The minimum or maximum."""
-        return self.minimum if self.minimum is not None else float(self.maximum or 0)
+    def least(self) -> float | None:
+        """The minimum, if there is one; that of a margin is below 0."""
+        return -self.margin if self.margin is not None else self.minimum
+
+    @property
+    def about(self) -> tuple[object, ...]:
+        """What it bounds; two clauses about the same can contradict each other."""
+        fields = (self.quantity, self.metric, self.attribute, self.group, self.target)
+        return (*fields, self.shift, self.level)
 
     def decide(self, number: Bounded) -> VerdictName:
-        """PASS if the whole interval keeps the bound, FAIL if none of it does.
+        """PASS if the whole interval keeps the bounds, FAIL if none of it does.
 
         Anything else, and anything without enough evidence, is INSUFFICIENT.
         """
-        if not number.enough or np.isnan([number.low, number.high]).any():
+        if not _is_enough(self, number) or np.isnan([number.low, number.high]).any():
             return "INSUFFICIENT"
-        if self.minimum is not None:
-            keeps, breaks = number.low >= self.minimum, number.high < self.minimum
-        else:
-            keeps, breaks = number.high <= self.bound, number.low > self.bound
-        return "PASS" if keeps else "FAIL" if breaks else "INSUFFICIENT"
+        least = -np.inf if self.least is None else self.least
+        most = np.inf if self.maximum is None else self.maximum
+        if number.high < least or number.low > most:
+            return "FAIL"
+        keeps = number.low >= least and number.high <= most
+        return "PASS" if keeps and not number.flattered else "INSUFFICIENT"
 
 
 class Policy(Settings):
@@ -130,6 +232,35 @@ class Policy(Settings):
     description: str = ""
     clause: tuple[Clause, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for one, other in combinations(self.clause, 2):
+            if one.about != other.about:
+                continue
+            for low, high in ((one, other), (other, one)):
+                if None not in (low.least, high.maximum) and low.least > high.maximum:  # type: ignore[operator]
+                    raise ValueError(f"clauses contradict each other: {low}; {high}")
+        return self
+
+    @classmethod
+    def find(cls, name: str, folder: Path = Path()) -> Self:
+        """Read one of the policies that come with the program by its name, or a TOML file.
+
+        Args:
+            name: ``screening``, ``triage``, ``research``, ``default``, or a path.
+            folder: What the path is relative to.
+
+        Raises:
+            InputError: There is neither such a name nor such a file, or it does not fit.
+        """
+        path = folder / name
+        names = shipped()
+        if name in names:
+            return cls.load(_SHIPPED / f"{name}.toml")
+        if not path.suffix and not path.exists():
+            raise unknown_name("policy", name, names, "policy")
+        return cls.load(path)
+
     def judge(self, evidence: Evidence) -> tuple[ClauseVerdict, ...]:
         """Decide every clause.
 
@@ -143,6 +274,15 @@ class Policy(Settings):
             Technometrics 24, 295-300, theorem 1.
         """
         return tuple(_judge(clause, evidence) for clause in self.clause)
+
+
+def shipped() -> list[str]:
+    """Names of the policies that come with the program.
+
+    >>> shipped()
+    ['default', 'research', 'screening', 'triage']
+    """
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
 def overall_verdict(verdicts: Iterable[VerdictName | None]) -> VerdictName:
@@ -176,15 +316,30 @@ def _judge(clause: Clause, evidence: Evidence) -> ClauseVerdict:
 
 def _reason(clause: Clause, deciding: list[Bounded]) -> str:
     """The number closest to (or furthest beyond) the bound, in words."""
-    blind = [number for number in deciding if not number.enough]
+    blind = [number for number in deciding if not _is_enough(clause, number)]
     if blind:
-        names = "; ".join(f"{number.name} ({number.reason})" for number in blind[:3])
+        names = "; ".join(f"{number.name} ({_lack(clause, number)})" for number in blind[:3])
         more = f" and {len(blind) - 3} more" if len(blind) > 3 else ""
         return f"Too little evidence for {names}{more}."
-    if clause.minimum is not None:
-        number = min(deciding, key=lambda each: each.low)
-    else:
-        number = max(deciding, key=lambda each: each.high)
+
+    def room(number: Bounded) -> float:
+        below = np.inf if clause.least is None else number.low - clause.least
+        above = np.inf if clause.maximum is None else clause.maximum - number.high
+        return float(min(below, above))
+
+    number = min(deciding, key=room)
     level = f"{100 * clause.confidence:g} %"
     ends = f"{number.low:.3f} to {number.high:.3f}"
-    return f"{number.name}: {number.value:.3f}, {level} interval {ends}."
+    told = f"{number.name}: {number.value:.3f}, {level} interval {ends}."
+    return f"{told} {number.flattered}".strip()
+
+
+def _is_enough(clause: Clause, number: Bounded) -> bool:
+    few = clause.minimum_patients or 0
+    return number.enough and (number.units is None or number.units >= few)
+
+
+def _lack(clause: Clause, number: Bounded) -> str:
+    if number.enough:
+        return f"{number.units} patients, {clause.minimum_patients} are required"
+    return number.reason

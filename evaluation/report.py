@@ -11,9 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.audit import Audit
-from evaluation.files import write_text
+from evaluation.card import CARDS
+from evaluation.evidence_chain import Entry, append
+from evaluation.files import atomic_path, write_text
+from evaluation.inputs import inputs
 from evaluation.metric import METRICS
-from evaluation.section import SECTIONS, badge, number
+from evaluation.pdf import print_pdf
+from evaluation.section import SECTIONS, badge, measured, number, spoken
+from evaluation.tables import tables
 
 
 def render(audit: Audit) -> str:
@@ -32,31 +37,64 @@ def render(audit: Audit) -> str:
     return template.render(audit=audit, parts=parts, badge=badge(audit.verdict)) + "\n"
 
 
-def write(audit: Audit, folder: Path) -> Path:
-    """Write ``audit.json`` and ``report.html``.
+def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
+    """Write the audit in every form: JSON, page, tables, cards and, if asked for, PDF.
+
+    The files are ``audit.json``, ``report.html``, ``tables/*.csv``, the cards, ``report.pdf``;
+    each is written whole or not at all, and its hash goes into ``evidence.jsonl``.
+
+    Args:
+        audit: What to write.
+        folder: Where; made if it is not there. Files of an earlier audit are replaced, and the
+            evidence chain goes on.
+        pdf: Whether to print the page to PDF as well; needs the extra ``pdf``.
 
     Returns:
         Path of the page.
+
+    Raises:
+        InputError: The evidence in the folder is broken.
     """
     page = render(audit)
-    write_text(folder / "audit.json", audit.to_json())
-    write_text(folder / "report.html", page)
+    texts = {"audit.json": audit.to_json(), "report.html": page}
+    for name, table in tables(audit).items():
+        texts[f"tables/{name}.csv"] = table.to_csv(index=False)
+    for name in CARDS.names():
+        card = CARDS.get(name)()
+        texts[f"cards/{card.filename}"] = card.render(audit, audit.about)
+    printed = print_pdf(page, audit) if pdf else None
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    if printed is not None:
+        with atomic_path(folder / "report.pdf") as partial:
+            partial.write_bytes(printed)
+        texts["report.pdf"] = ""
+    made = (Entry.of_file("output", folder / name, folder) for name in texts)
+    append(folder / "evidence.jsonl", [*rests_on, *made])
     return folder / "report.html"
 
 
 def summary(audit: Audit) -> Group:
     """The verdict, each clause, and for each metric all samples and the widest gap."""
+    chief = measured(audit)[:1]
     lines = Table(box=SIMPLE_HEAD, title=escape(audit.source), title_justify="left")
     for head in ("Metric", "All samples", "Widest gap", "Worst group"):
         lines.add_column(head)
-    for metric in audit.spec.metrics:
-        everyone = audit.estimate(metric)
-        name = METRICS.get(metric).label
-        shown = [name, _ends(everyone.value, everyone.low, everyone.high)]
-        gaps = [gap for gap in audit.gaps if gap.metric == metric and gap.best]
-        single = [gap for gap in gaps if len(gap.attributes) == 1]
-        if single:
-            gap = max(single, key=lambda each: each.value)
+    for everyone in audit.estimates:
+        if everyone.group != "all" or everyone.target not in chief:
+            continue
+        name = METRICS.get(everyone.metric).label
+        about = f"{spoken(everyone.target)}: " if everyone.target else ""
+        shown = [about + name, _ends(everyone.value, everyone.low, everyone.high)]
+        gaps = [
+            gap
+            for gap in audit.gaps
+            if (gap.target, gap.metric) == (everyone.target, everyone.metric)
+            and gap.best
+            and len(gap.attributes) == 1
+        ]
+        if gaps:
+            gap = max(gaps, key=lambda each: each.value)
             worst = escape(f"{gap.worst} {number(gap.worst_value)}")
             shown += [_ends(gap.value, gap.low, gap.high), worst]
         lines.add_row(*shown)

@@ -1,16 +1,18 @@
 """What a report section is, and the pieces that sections share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from evaluation.audit import Audit
-from evaluation.findings import Estimate, GroupSize
+from evaluation.findings import Estimate, Gap, GroupSize
 from evaluation.metric import METRICS
 from evaluation.registry import Registry
+from evaluation.target import MACRO
+from evaluation.threshold import Threshold
 
 UNDEFINED = "–"
 
@@ -57,9 +59,20 @@ def with_interval(value: float, low: float, high: float) -> Markup:
     return Markup('{} <span class="interval">{}</span>').format(number(value), ends)
 
 
+def in_words(value: float, low: float, high: float) -> str:
+    """A number with its interval, within a sentence.
+
+    >>> in_words(0.612, 0.52, 0.7), in_words(0.5, float("nan"), float("nan"))
+    ('0.612 (0.520 to 0.700)', '0.500 (no interval)')
+    """
+    if np.isnan([low, high]).any():
+        return f"{number(value)} (no interval)"
+    return f"{number(value)} ({number(low)} to {number(high)})"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """A table that scrolls sideways on a narrow screen. Its first column heads the rows."""
-    lines = [Markup('<div class="scroll" tabindex="0"><table>')]
+    lines = [Markup('<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>')]
     cells = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in head)
     lines.append(Markup("<thead><tr>{}</tr></thead><tbody>").format(cells))
     for first, *rest in rows:
@@ -72,6 +85,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
 def paragraph(text: str) -> Markup:
     """A paragraph of plain text."""
     return Markup("<p>{}</p>").format(text)
+
+
+def bullets(sentences: Iterable[object]) -> Markup:
+    """Sentences, one below the other."""
+    items = Markup("").join(Markup("<li>{}</li>").format(each) for each in sentences)
+    return Markup("<ul>{}</ul>").format(items)
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """Names in a sentence, the first of them if there are many.
+
+    >>> listed(["a", "b"]), listed("abcdef", most=2)
+    ('a and b', 'a, b and 4 more')
+    """
+    every = list(names)
+    shown = every[:most]
+    if len(every) > most:
+        return f"{', '.join(shown)} and {len(every) - most:,} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
 def badge(verdict: str | None) -> Markup:
@@ -92,23 +124,138 @@ def joined(parts: Iterable[Markup]) -> Markup:
     return Markup("\n").join(escape(part) for part in parts)
 
 
-def estimates_table(audit: Audit, sizes: Iterable[GroupSize]) -> Markup:
-    """Groups down, metrics across."""
-    head = ["Group", "Patients", *(METRICS.get(metric).label for metric in audit.spec.metrics)]
+def estimates_table(audit: Audit, sizes: Iterable[GroupSize], target: str) -> Markup:
+    """Groups down, metrics across, for one target."""
+    found = {
+        (each.group, each.metric): each for each in audit.estimates if each.target == target
+    }
+    metrics = list(dict.fromkeys(metric for _, metric in found))
+    head = ["Group", "Patients", *(METRICS.get(metric).label for metric in metrics)]
     rows = [
         (
             size.group,
-            f"{size.patients:,}",
-            *(_cell(audit.estimate(metric, size.group)) for metric in audit.spec.metrics),
+            count(size.patients),
+            *(_cell(found[size.group, metric]) for metric in metrics),
         )
         for size in sizes
     ]
     return table(head, rows)
 
 
+def count(number: int | None) -> str:
+    """A count, or a dash where it is not shown.
+
+    >>> count(12345), count(None)
+    ('12,345', '–')
+    """
+    return UNDEFINED if number is None else f"{number:,}"
+
+
+def meaning(metric: str) -> str:
+    """What a metric is: the first sentence of its documentation, without the formula.
+
+    >>> meaning("true_positive_rate")
+    'Share of the positive samples that are decided positive'
+    """
+    first = (METRICS.get(metric).__doc__ or "").partition("\n\n")[0].partition(":math:")[0]
+    return " ".join(first.split()).rstrip(".,: ")
+
+
+def chief_metric(audit: Audit) -> str:
+    """The metric that summaries are about: AUROC, else the first that was declared."""
+    named = (*audit.spec.primary, *audit.spec.metrics)
+    return "auroc" if "auroc" in named else next(iter(named), "")
+
+
+def exceeds_chance(gap: Gap) -> bool:
+    """Whether a gap is larger than is to be expected if all groups were alike."""
+    return bool(gap.value > gap.null_high)
+
+
+def decided(thresholds: Sequence[Threshold]) -> str:
+    """How decisions came about, in a sentence."""
+    first, *others = thresholds
+    if first.rule == "decisions":
+        return (
+            "as given in the file, with thresholds stated to be chosen on "
+            f"{first.chosen_on} rows"
+        )
+    if first.rule == "highest score":
+        return "the class with the highest score"
+    if others:
+        return (
+            "positive from a score on that differs by finding, see “What this report is about”"
+        )
+    return f"positive from a score of {first.value:.4f} on, {how_chosen(first)}"
+
+
+def how_chosen(threshold: Threshold) -> str:
+    """Which rows chose a threshold and by what rule."""
+    rows = f"{threshold.rows:,} {threshold.chosen_on} rows"
+    flattered = ", after a look at test rows" if threshold.chosen_on == "test" else ""
+    return {
+        "decisions": f"decisions of the file, chosen on {threshold.chosen_on} rows as stated",
+        "highest score": "no threshold: the highest score decides",
+        "fixed": f"fixed before the audit{flattered}",
+        "youden": f"chosen on {rows} (the largest sum of sensitivity and specificity)",
+        "convention": f"the convention: none was given, and {rows} are too few to choose one on",
+    }[threshold.rule]
+
+
+def spoken(target: str) -> str:
+    """A target's name as readers see it.
+
+    >>> spoken("pleural_thickening"), spoken("macro")
+    ('pleural thickening', 'mean of all')
+    """
+    return "mean of all" if target == MACRO else target.replace("_", " ")
+
+
+def measured(audit: Audit) -> tuple[str, ...]:
+    """Targets with estimates: the mean of all first, a task as a whole before its classes."""
+    found = dict.fromkeys(each.target for each in audit.estimates)
+    return tuple(sorted(found, key=lambda target: target != MACRO))
+
+
+def by_target(audit: Audit, render: Callable[[str], Markup]) -> Markup:
+    """A part for each target: the first is open, the others open on demand.
+
+    Args:
+        audit: Says which targets there are.
+        render: Makes the part of one target; an empty one is left out.
+    """
+    first, *others = measured(audit)
+    shown = [(target, render(target)) for target in (first, *others)]
+    shown = [(target, body) for target, body in shown if body]
+    if len(shown) == 1 and not shown[0][0]:
+        return shown[0][1]
+    parts = [
+        Markup("<h3>{}</h3>{}").format(spoken(target).capitalize() or "All classes", body)
+        if place == 0
+        else folded(spoken(target), body)
+        for place, (target, body) in enumerate(shown)
+    ]
+    return joined(parts)
+
+
+def evidence(state: str, patients: int | None, reason: str = "") -> str:
+    """What a number rests on: a mark for how much it may be trusted, and patients.
+
+    >>> evidence("adequate", 1200), evidence("insufficient", 4, "rests on 4 patients")
+    ('● 1,200', '○ insufficient: rests on 4 patients')
+    >>> evidence("undefined", 0, "no positive samples")
+    'undefined: no positive samples'
+    """
+    said = f": {reason}" if reason else ""
+    if state == "undefined":
+        return f"undefined{said}"
+    if state == "insufficient":
+        return f"○ insufficient{said}"
+    return f"{'◐ imprecise, ' if state == 'imprecise' else '● '}{count(patients)}{said}"
+
+
 def _cell(found: Estimate) -> Markup:
-    shown = with_interval(found.value, found.low, found.high)
-    if found.state in ("undefined", "insufficient") or found.reason:
-        note = f"{found.state}: {found.reason}" if not found.ranked else found.reason
-        shown += Markup('<br><span class="reason">{}</span>').format(note)
-    return shown
+    note = evidence(found.state, found.units, found.reason)
+    return with_interval(found.value, found.low, found.high) + Markup(
+        '<br><span class="reason">{}</span>'
+    ).format(note)

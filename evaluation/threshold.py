@@ -4,44 +4,91 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.errors import unknown_name
 from evaluation.metric import Array
 from evaluation.predictions import Predictions
 from evaluation.settings import Number, Settings
+from evaluation.spec import AuditSpec
+from evaluation.target import Target
 
 MINIMUM_ROWS = 20
 CONVENTION = 0.5
 
 
 class Threshold(Settings):
-    """A decision threshold with its provenance.
+    """How a target is decided, with its provenance.
 
     Attributes:
-        value: A sample is decided positive if its score is at least this.
-        rule: ``fixed`` (given beforehand), ``youden`` (chosen on validation rows) or
-            ``convention`` (0.5, since nothing was given and there were too few validation rows
-            to choose on: 20, of both classes, are needed).
-        rows: Number of validation rows.
+        target: Name of the target; empty for a binary task, and for a multiclass task as a
+            whole, which has no threshold.
+        value: A sample is decided positive if its score is at least this; NaN if no threshold
+            decides.
+        rule: ``fixed`` (given beforehand), ``youden`` (chosen as the largest Youden index),
+            ``convention`` (0.5, since nothing was given and there were too few rows to choose
+            on: 20, of both classes, are needed), ``decisions`` (the file says what was decided)
+            or ``highest score`` (of the classes).
+        rows: Number of rows that it was, or would have been, chosen on.
+        chosen_on: Which rows chose it. ``test`` makes every number that hangs on it too good.
     """
 
+    target: str = ""
     value: Number
-    rule: Literal["fixed", "youden", "convention"]
+    rule: Literal["fixed", "youden", "convention", "decisions", "highest score"]
     rows: int = 0
+    chosen_on: Literal["validation", "test"] = "validation"
 
 
-def choose_threshold(predictions: Predictions, given: float | None) -> Threshold:
-    """The threshold to audit at. Test rows never take part in choosing it.
+def choose_thresholds(predictions: Predictions, spec: AuditSpec) -> tuple[Threshold, ...]:
+    """The threshold of each target.
 
     Args:
-        predictions: With validation rows, if one is to be chosen.
-        given: A threshold fixed beforehand, or None to choose one.
+        predictions: With validation rows, if thresholds are to be chosen.
+        spec: Which thresholds are given, and which rows choose or chose them. Test rows choose
+            only if the spec says so; the report carries a watermark then.
+
+    Raises:
+        InputError: A threshold is given for a target that there is not.
     """
-    validation = predictions.only("validation").table
+    if isinstance(spec.threshold, dict):
+        for name in spec.threshold:
+            if name not in predictions.targets:
+                raise unknown_name("target", name, predictions.targets, "threshold")
+    chosen_on = spec.threshold_rows
+    rows = predictions.only(chosen_on)
+    if "decision" in predictions.given:
+        count = len(rows.table)
+        nan = float("nan")
+        return tuple(
+            Threshold(target=name, value=nan, rule="decisions", rows=count, chosen_on=chosen_on)
+            for name in predictions.targets
+        )
+    if predictions.task == "multiclass":
+        return (Threshold(value=float("nan"), rule="highest score"),)
+    unset = dict.fromkeys(predictions.targets, 0.5)
+    return tuple(
+        _choose(target, _given(spec, target.name), chosen_on) for target in rows.answers(unset)
+    )
+
+
+def _given(spec: AuditSpec, target: str) -> float | None:
+    if isinstance(spec.threshold, dict):
+        return spec.threshold.get(target)
+    return spec.threshold
+
+
+def _choose(
+    target: Target, given: float | None, chosen_on: Literal["validation", "test"]
+) -> Threshold:
+    known = target.known
+    label, score, count = target.label[known], target.score[known], int(known.sum())
+    found = Threshold(target=target.name, value=CONVENTION, rule="convention", rows=count)
     if given is not None:
-        return Threshold(value=given, rule="fixed", rows=len(validation))
-    if len(validation) < MINIMUM_ROWS or validation["label"].nunique() < 2:
-        return Threshold(value=CONVENTION, rule="convention", rows=len(validation))
-    value = youden(validation["label"].to_numpy(), validation["score"].to_numpy())
-    return Threshold(value=value, rule="youden", rows=len(validation))
+        found = found.model_copy(update={"value": given, "rule": "fixed"})
+    elif count >= MINIMUM_ROWS and len(np.unique(label)) == 2:
+        found = found.model_copy(update={"value": youden(label, score), "rule": "youden"})
+    if found.rule == "convention":
+        return found
+    return found.model_copy(update={"chosen_on": chosen_on})
 
 
 def youden(label: Array, score: Array) -> float:

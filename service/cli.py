@@ -55,9 +55,7 @@ def demo(
     cohort: Annotated[Path, typer.Option(help="TOML file of a phantom cohort.")] = Path(
         "cohorts/phantom.toml"
     ),
-    policy: Annotated[Path, typer.Option(help="TOML file of the policy.")] = Path(
-        "policies/default.toml"
-    ),
+    policy: Annotated[str, typer.Option(help="Name or TOML file of the policy.")] = "default",
 ) -> None:
     """The main job end to end: generate a cohort, train two methods, audit, serve, ask."""
     from rich.console import Console

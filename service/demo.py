@@ -41,12 +41,12 @@ METHODS = {
 SEED = 2
 
 
-def demo(cohort: Path, policy: Path, out: Path, console: Console) -> None:
+def demo(cohort: Path, policy: str, out: Path, console: Console) -> None:
     """Run the demo; what an earlier demo in the same folder has finished is not done again.
 
     Args:
         cohort: TOML file of a phantom cohort.
-        policy: TOML file of the policy.
+        policy: Name or TOML file of the policy.
         out: Folder for the images, the runs and the service.
         console: Where to tell of it.
     """
@@ -90,7 +90,7 @@ def _filled(schema: CohortSchema) -> CohortSchema:
     return schema.model_copy(update={"source": schema.parse_source().model_dump(mode="json")})
 
 
-def _run(name: str, cohort: Cohort, policy: Path, runs: Path, console: Console) -> Run:
+def _run(name: str, cohort: Cohort, policy: str, runs: Path, console: Console) -> Run:
     config = RunConfig.parse(
         {
             "cohort": cohort.schema,
@@ -103,7 +103,7 @@ def _run(name: str, cohort: Cohort, policy: Path, runs: Path, console: Console) 
             },
             "size": 28,
             "seed": SEED,
-            "policy": Policy.load(policy),
+            "policy": Policy.find(policy),
         },
         "demo",
     )
@@ -141,7 +141,7 @@ def _table(runs: list[Run]) -> Table:
             f"{number(unseen.value)} ({number(unseen.low)}-{number(unseen.high)})",
             f"{number(gap.worst_value)} ({gap.worst.partition(': ')[2]})",
             number(gap.value),
-            number(_leakage(run.audit)),
+            number(run.audit.leaked(SHIFTED).auroc),
         )
     lines.caption = (
         f"Gap: best minus worst {SHIFTED}. Leakage: AUROC of a probe for the {SHIFTED} in the "
@@ -149,14 +149,6 @@ def _table(runs: list[Run]) -> Table:
     )
     lines.caption_justify = "left"
     return lines
-
-
-def _leakage(audit: Audit) -> float:
-    return next(
-        found.auroc
-        for found in audit.leakage
-        if (found.latent, found.attribute) == ("content", SHIFTED)
-    )
 
 
 def _register(run: Run, home: Path) -> None:

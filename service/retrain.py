@@ -10,8 +10,9 @@ from evaluation.audit import Audit, audit
 from evaluation.compare import Champion
 from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
+from evaluation.policy import Policy
 from evaluation.predictions import COLUMNS, Predictions
-from evaluation.settings import read_toml
+from evaluation.threshold import Threshold
 from service.audits import clause_sentences, store
 from service.database import Database
 from service.layout import Layout
@@ -39,7 +40,8 @@ def parse(request: dict[str, Any], settings: ServiceSettings) -> RunConfig:
         InputError: It does not fit, or there is no policy for the gate.
     """
     if request.get("policy") is None and settings.policy is not None:
-        request = request | {"policy": read_toml(settings.policy)}
+        policy = Policy.find(str(settings.policy))
+        request = request | {"policy": policy.model_dump(mode="json")}
     config = RunConfig.parse(request, "body")
     config.resolved()  # refuses settings that do not fit the method
     if config.policy is None:
@@ -136,7 +138,8 @@ class Retraining:
         directory = self.registry.directory(champion)
         predictions = unseen(predictions, directory)
         theirs = score(Predictor(directory), cohort, predictions.only("test"))
-        named = Champion(f"version {champion.id}", theirs, frozen_threshold(directory))
+        frozen = Threshold(value=frozen_threshold(directory), rule="fixed")
+        named = Champion(f"version {champion.id}", theirs, (frozen,))
         embeddings = Embeddings.read(run.directory / "embeddings.parquet")
         made = audit(predictions, run.audit.spec, run.config.policy, embeddings, named)
         return made, predictions

@@ -119,4 +119,4 @@ def frozen_threshold(run: Path) -> float:
     Read as plain JSON: the classes of an audit need pandas and scikit-learn.
     """
     audit = json.loads((run / "audit.json").read_text(encoding="utf-8"))
-    return float(audit["threshold"]["value"])
+    return float(audit["thresholds"][0]["value"])

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evaluation.errors import Fault, InputError
+from evaluation.policy import shipped
 from evaluation.settings import faults_of
 
 PREFIX = "EVENSCAN_"
@@ -30,7 +31,7 @@ class ServiceSettings(BaseSettings):
         api_key: Key that every request has to carry, but for health and documentation. Not
             set: the service is open, and refuses to listen on anything but loopback.
         cohorts: Folder of the cohort TOML files that a retrain request may name.
-        policy: Policy file of the gate for retrain requests that carry no policy.
+        policy: Name or file of the gate's policy for retrain requests that carry none.
         max_body_bytes: Largest request body, in bytes; 64 MiB by default.
         max_images: Most images in one request.
         models_in_memory: How many model versions stay loaded; the least recently used one goes
@@ -81,7 +82,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Paths do not change their meaning with the working directory of a process."""
-        return path.absolute() if path else None
+        return path.absolute() if path and str(path) not in shipped() else path
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -17,9 +17,9 @@ from training.predictor import Predictor
 from training.run import execute, load_run
 
 FILES = {
-    "audit.json", "cohort.json", "config.json", "contract.json", "embeddings.parquet",
-    "environment.json", "history.csv", "model.onnx", "predictions.parquet", "report.html",
-    "split.csv", "weights.safetensors",
+    "audit.json", "cards", "cohort.json", "config.json", "contract.json", "embeddings.parquet",
+    "environment.json", "evidence.jsonl", "history.csv", "model.onnx", "predictions.parquet",
+    "report.html", "shift.json", "split.csv", "tables", "weights.safetensors",
 }  # fmt: skip
 SHORT = {
     "erm": {"epochs": 2},
@@ -91,7 +91,7 @@ def test_the_audit_is_of_the_unseen_combinations(runs, name):
     groups = {size.group: size.images for size in audit.cohort}
     assert groups["combination: unseen"] > 50
     assert groups["combination: seen"] > 0
-    assert audit.threshold.rule == "youden"
+    assert audit.thresholds[0].rule == "youden"
     latents = {each.latent for each in audit.leakage}
     assert latents == ({"content"} if name == "erm" else {"content", "style"})
 

@@ -191,6 +191,20 @@ class Cohort:
         """One image, ``[channel, size, size]`` in [0, 1]."""
         return self.pixels(sample, contract).astype(np.float32) / np.float32(255)
 
+    def grouped(self) -> pd.DataFrame:
+        """Indexed by sample: ``patient``, ``label`` and the group of each attribute, as text.
+
+        Raises:
+            InputError: An attribute holds a value that its schema does not know.
+        """
+        table = self.table[["patient", "label"]].copy()
+        for name in self.schema.attributes:
+            values = self.schema.attribute(name).values(
+                self.table[name], f"cohort {self.schema.name}"
+            )
+            table[name] = values.astype(str)
+        return table
+
     def __str__(self) -> str:
         """The cohort in one line."""
         counts = np.bincount(self.table["label"], minlength=len(self.schema.classes))

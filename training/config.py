@@ -49,13 +49,16 @@ class RunConfig(Settings):
     def load(cls, path: Path) -> Self:
         """Read a TOML file, whose cohort and policy may be paths relative to it.
 
+        A policy may also be the name of one that comes with the program.
+
         Raises:
             InputError: A file is missing or does not fit.
         """
         values = read_toml(path)
-        for key, kind in (("cohort", CohortSchema), ("policy", Policy)):
-            if isinstance(values.get(key), str):
-                values[key] = kind.load(path.parent / values[key])
+        if isinstance(values.get("cohort"), str):
+            values["cohort"] = CohortSchema.load(path.parent / values["cohort"])
+        if isinstance(values.get("policy"), str):
+            values["policy"] = Policy.find(values["policy"], path.parent)
         return cls.parse(values, str(path))
 
     @field_validator("method")

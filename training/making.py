@@ -12,7 +12,9 @@ import pandas as pd
 
 from evaluation.embeddings import Embeddings
 from evaluation.files import atomic_path, write_text
-from evaluation.predictions import Predictions, file_digest
+from evaluation.predictions import Predictions
+from evaluation.shift_strength import strength
+from evaluation.table import file_digest
 from training.cohort import Cohort
 from training.config import COMBINATION, RunConfig
 from training.imaging import Pixels
@@ -59,7 +61,7 @@ class Making:
     report: OnStep
 
     def describe(self) -> None:
-        """Which cohort, which split, which input contract and which environment."""
+        """Which cohort, which split, how strong its shift, which contract and environment."""
         import torch
 
         cohort, config = self.cohort, self.config
@@ -84,6 +86,12 @@ class Making:
         )
         write_text(self.work / "cohort.json", json.dumps(described, indent=1) + "\n")
         write_text(self.work / "environment.json", json.dumps(environment, indent=1) + "\n")
+        grouped = cohort.grouped()
+        strengths = [
+            json.loads(strength(grouped, self.split["split"], name).model_dump_json())
+            for name in cohort.schema.attributes
+        ]
+        write_text(self.work / "shift.json", json.dumps(strengths, indent=1) + "\n")
         write_text(self.work / "contract.json", contract.model_dump_json(indent=1) + "\n")
 
     def train(self, pixels: Pixels) -> None:

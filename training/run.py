@@ -116,7 +116,7 @@ def execute(
             config.audit,
             config.policy,
             embeddings,
-            on_progress=lambda done, total: report(Step("audit", done, total)),
+            on_progress=lambda step, done, total: report(Step(f"audit: {step}", done, total)),
         )
         write_report(found, work)
         (work / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -162,12 +162,7 @@ def split_of(config: RunConfig, cohort: Cohort) -> pd.DataFrame:
     Raises:
         InputError: The shift cannot be applied to the cohort.
     """
-    table = cohort.table[["patient", "label"]].copy()
-    for name in cohort.schema.attributes:
-        attribute = cohort.schema.attribute(name)
-        table[name] = attribute.values(
-            cohort.table[name], f"cohort {cohort.schema.name}"
-        ).astype(str)
+    table = cohort.grouped()
     # Sorted, so that the order of a manifest's rows decides nothing.
     generator = np.random.default_rng([config.seed, _SPLIT_STREAM])
     placed = config.make_shift().split(table.sort_index(), generator)

@@ -2,8 +2,8 @@
 
 from markupsafe import Markup
 
-from evaluation import figure
 from evaluation.audit import Audit
+from evaluation.figures.reliability import reliability
 from evaluation.section import Section, joined, paragraph
 
 
@@ -21,5 +21,5 @@ class Calibration(Section):
             "Bins are the same for all groups; lines are pointwise intervals, absent where too "
             "few patients fall."
         )
-        plot = figure.reliability(audit.reliability, "Reliability curves, one panel a group")
+        plot = reliability([c for c in audit.reliability if c.target == audit.reliability[0].target], "Reliability curves, one panel a group")
         return joined([paragraph(note), plot])

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from evaluation.audit import Audit
 from evaluation.metric import METRICS
-from evaluation.section import Section, joined, paragraph, table, with_interval
+from evaluation.section import Section, joined, measured, paragraph, table, with_interval
 
 
 class Changes(Section):
@@ -23,10 +23,12 @@ class Changes(Section):
             f"This model minus {audit.champion}, on the same samples and the same resampled "
             "patients, turned so that positive is better."
         )
-        groups = list(dict.fromkeys(change.group for change in audit.changes))
+        target = measured(audit)[0]
+        changes = [change for change in audit.changes if change.target == target]
+        groups = list(dict.fromkeys(change.group for change in changes))
         cells = {
             (change.group, change.metric): with_interval(change.value, change.low, change.high)
-            for change in audit.changes
+            for change in changes
         }
         head = ["Group", *(METRICS.get(metric).label for metric in audit.spec.metrics)]
         rows = [

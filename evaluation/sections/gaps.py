@@ -6,7 +6,16 @@ from markupsafe import Markup
 from evaluation.audit import Audit
 from evaluation.findings import Gap
 from evaluation.metric import METRICS
-from evaluation.section import Section, folded, joined, number, paragraph, table, with_interval
+from evaluation.section import (
+    Section,
+    folded,
+    joined,
+    measured,
+    number,
+    paragraph,
+    table,
+    with_interval,
+)
 
 
 class Gaps(Section):
@@ -35,8 +44,9 @@ class Gaps(Section):
             "Its value",
             "Not ranked",
         ]
-        single = [self._row(gap) for gap in audit.gaps if len(gap.attributes) == 1]
-        crossed = [self._row(gap) for gap in audit.gaps if len(gap.attributes) > 1]
+        gaps = [gap for gap in audit.gaps if gap.target == measured(audit)[0]]
+        single = [self._row(gap) for gap in gaps if len(gap.attributes) == 1]
+        crossed = [self._row(gap) for gap in gaps if len(gap.attributes) > 1]
         parts = [paragraph(note), table(head, single)]
         if crossed:
             parts.append(folded(f"{len(crossed)} gaps of crossed groups", table(head, crossed)))

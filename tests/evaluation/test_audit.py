@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from evaluation.audit import Audit, audit
+from evaluation.columns import Columns
 from evaluation.compare import Champion
 from evaluation.embeddings import Embeddings
 from evaluation.errors import InputError
@@ -13,6 +14,8 @@ from evaluation.metric import METRICS
 from evaluation.policy import Clause, Policy
 from evaluation.predictions import Predictions
 from evaluation.spec import AuditSpec
+from evaluation.stress import StressSpec
+from evaluation.threshold import Threshold
 from tests.conftest import made_predictions
 
 SPEC = AuditSpec(
@@ -107,7 +110,8 @@ def test_patients_shared_with_training_are_noted():
     table = made_predictions()
     table["split"] = np.where(np.arange(len(table)) % 2, "validation", "test")
     result = audit(Predictions.from_table(table), AuditSpec(draws=100))
-    assert any("200 test patients also have" in note for note in result.notes)
+    assert sum(overlap.patients for overlap in result.provenance.overlaps) == 200
+    assert not result.provenance.sound
 
 
 def test_bins_taken_from_the_data_are_noted():
@@ -169,7 +173,8 @@ def test_leakage_of_embeddings_reaches_the_policy():
 
 
 def champion_of(table, threshold=0.5, name="v1"):
-    return Champion(name, Predictions.from_table(table), threshold)
+    fixed = Threshold(value=threshold, rule="fixed")
+    return Champion(name, Predictions.from_table(table), (fixed,))
 
 
 def test_change_against_the_champion_is_paired():
@@ -231,5 +236,83 @@ def test_too_few_validation_rows_leave_the_convention_and_say_so():
     table = made_predictions()
     table["split"] = np.where(np.arange(len(table)) < 10, "validation", "test")
     result = audit(Predictions.from_table(table, ["sex"]), AuditSpec(draws=100))
-    assert (result.threshold.rule, result.threshold.rows) == ("convention", 10)
+    assert (result.thresholds[0].rule, result.thresholds[0].rows) == ("convention", 10)
     assert "10 validation rows are too few" in render(result)
+
+
+def test_a_gap_that_narrows_by_loss_is_levelling_down():
+    table = made_predictions(patients=600, gap=1.0)
+    noise = np.random.default_rng(1).normal(size=len(table))
+    male = (table["sex"] == "male").to_numpy()
+    good = male if auroc_of(table[male]) > auroc_of(table[~male]) else ~male
+    spoilt = table["score"].where(~good, (table["score"] + 0.6 * noise).clip(0, 1))
+    ours = Predictions.from_table(table.assign(score=spoilt), ["sex", "age"])
+    result = audit(ours, SPEC, champion=champion_of(table))
+    found = next(
+        each
+        for each in result.levelling
+        if (each.metric, each.attributes) == ("auroc", ("sex",))
+    )
+    assert found.levelled
+    assert found.after < found.before
+    assert found.lost == (f"sex: {'male' if good is male else 'female'}",)
+    conclusions = {(c.metric, c.group): c.conclusion for c in result.changes}
+    assert conclusions["auroc", found.lost[0]] == "inferior"
+
+
+def auroc_of(table):
+    return METRICS.get("auroc")(table["label"], table["score"])
+
+
+def test_a_threshold_chosen_on_test_rows_lets_nothing_pass_that_hangs_on_it():
+    base = predictions(patients=400)
+    clauses = (
+        Clause(quantity="overall", metric="accuracy", minimum=0.5),
+        Clause(quantity="overall", metric="auroc", minimum=0.5),
+        Clause(quantity="overall", metric="accuracy", minimum=0.99),
+    )
+    policy = Policy(name="p", clause=clauses)
+    honest = audit(base, SPEC, policy)
+    assert [clause.verdict for clause in honest.clauses] == ["PASS", "PASS", "FAIL"]
+    flattered = audit(base, SPEC.model_copy(update={"threshold_rows": "test"}), policy)
+    assert flattered.chosen_on_test
+    verdicts = [clause.verdict for clause in flattered.clauses]
+    assert verdicts == ["INSUFFICIENT", "PASS", "FAIL"]
+    assert "chosen on the test rows" in flattered.clauses[0].reason
+
+
+def test_equal_weights_change_nothing_and_others_do():
+    table = made_predictions()
+    even = Predictions.from_table(table.assign(w=2.0), ["sex"], Columns(weight="w"))
+    spec = AuditSpec(attributes=(Attribute(name="sex"),), draws=100)
+    plain = audit(Predictions.from_table(table, ["sex"]), spec)
+    weighted = audit(even, spec)
+    for ours, theirs in zip(plain.estimates, weighted.estimates, strict=True):
+        assert ours.value == pytest.approx(theirs.value, nan_ok=True)
+        assert ours.high == pytest.approx(theirs.high, nan_ok=True)
+    weight = np.where(table["label"] == 1, 3.0, 1.0)
+    odd = Predictions.from_table(table.assign(w=weight), ["sex"], Columns(weight="w"))
+    expected = METRICS.get("accuracy")(
+        table["label"], table["score"] >= 0.5, weight.astype(float)
+    )
+    assert audit(odd, spec).estimate("accuracy").value == pytest.approx(expected)
+
+
+def test_fifty_columns_of_attributes_are_audited():
+    table = made_predictions(patients=100)
+    generator = np.random.default_rng(0)
+    names = [f"attribute {k}" for k in range(50)]
+    extra = pd.DataFrame(
+        generator.choice(["yes", "no"], (len(table), 50)), columns=names, index=table.index
+    )
+    checked = Predictions.from_table(pd.concat([table, extra], axis=1), names)
+    stress = StressSpec(metrics=("accuracy",), correlations=(), prevalences=(), marginals=())
+    spec = AuditSpec(
+        attributes=tuple(Attribute(name=name) for name in names),
+        metrics=("auroc", "accuracy"),
+        depth=1,
+        draws=100,
+        stress=stress,
+    )
+    result = audit(checked, spec)
+    assert len(result.gaps) == 100

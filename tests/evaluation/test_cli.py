@@ -18,6 +18,9 @@ minimum = {minimum}
 """
 
 
+WRITTEN = {"audit.json", "cards", "evidence.jsonl", "report.html", "tables"}
+
+
 class Done(NamedTuple):
     """What a command came to."""
 
@@ -65,7 +68,8 @@ def test_the_verdict_is_the_exit_code(evenscan, tmp_path, minimum, code):
     done = run(evenscan, tmp_path, minimum)
     assert done.returncode == code, done.stdout + done.stderr
     assert {0: "PASS", 3: "FAIL", 4: "INSUFFICIENT"}[code] in done.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"audit.json", "report.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN
+    assert evenscan("verify", tmp_path / "out").returncode == 0
 
 
 def test_bad_input_is_1_with_every_fault_and_no_output(evenscan, tmp_path):

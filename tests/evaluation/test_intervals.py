@@ -4,11 +4,21 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from evaluation.bootstrap import bootstrap
+from evaluation.bootstrap import bootstrap, patient_weights
 from evaluation.gaps import extremes
 from evaluation.groups import Group
 from evaluation.intervals import exact_reach, interval, simultaneous_reach
 from evaluation.metric import METRICS
+from evaluation.target import Target
+
+
+def cube_of(right, patient, groups, metric, seed):
+    """200 draws of a metric of decisions, where every sample is positive."""
+    target = Target("", np.ones(len(right)), right, right)
+    weight = np.ones(len(right))
+    resampled = patient_weights(patient, 200, seed)
+    return bootstrap([target], groups, [metric], weight, resampled)
+
 
 ACCURACY = METRICS.get("accuracy")
 
@@ -67,9 +77,8 @@ def test_coverage_of_a_sensitivity_over_clustered_patients(images):
     tpr, covered, trials = METRICS.get("true_positive_rate"), 0, 300
     for trial in range(trials):
         right, patient = simulate(generator, 150, images, icc=0.5)
-        label = np.ones(len(right))
         everyone = [Group((), (), np.arange(len(right)))]
-        cube = bootstrap(label, {"decision": right}, patient, everyone, [tpr], 200, trial)
+        cube = cube_of(right, patient, everyone, tpr, trial)
         low, high, _ = interval(tpr, cube.point[0, 0], cube.draws[:, 0, 0], 150, 0.95)
         covered += low <= 0.8 <= high
     assert abs(covered / trials - 0.95) <= 3 * NOISE
@@ -84,9 +93,8 @@ def test_gap_of_equal_groups_is_compatible_with_none():
         member = generator.integers(0, groups, n)
         right = (generator.random(n) < 0.8).astype(float)
         sets = [Group(("g",), (str(g),), np.flatnonzero(member == g)) for g in range(groups)]
-        label = np.ones(n)
         tpr = METRICS.get("true_positive_rate")
-        cube = bootstrap(label, {"decision": right}, np.arange(n), sets, [tpr], 200, trial)
+        cube = cube_of(right, np.arange(n), sets, tpr, trial)
         units = [len(each.rows) for each in sets]
         found = extremes(tpr, cube.point[:, 0], cube.draws[:, :, 0], units, 0.95)
         held += found.gap_low == 0
@@ -103,9 +111,7 @@ def test_true_gap_and_worst_group_lie_in_their_intervals():
         member = np.repeat(np.arange(3), 200)
         right = (generator.random(600) < rates[member]).astype(float)
         sets = [Group(("g",), (str(g),), np.flatnonzero(member == g)) for g in range(3)]
-        cube = bootstrap(
-            np.ones(600), {"decision": right}, np.arange(600), sets, [ACCURACY], 200, trial
-        )
+        cube = cube_of(right, np.arange(600), sets, ACCURACY, trial)
         found = extremes(ACCURACY, cube.point[:, 0], cube.draws[:, :, 0], [200] * 3, 0.95)
         gap_held += found.gap_low <= 0.3 <= found.gap_high
         worst_held += found.worst_low <= 0.6 <= found.worst_high
@@ -147,3 +153,13 @@ def test_two_models_that_decide_alike_are_not_certainly_alike():
 def test_undefined_draws_void_a_change_too():
     draws = np.full(200, np.nan)
     assert np.isnan(interval(ACCURACY, 0.0, draws, 30, 0.95, change=True).low)
+
+
+def test_a_perfect_group_with_odd_weights_keeps_its_exact_bound():
+    weight = np.random.default_rng(0).random((50, 30))
+    label = np.tile([0.0, 1.0], 15)
+    draws = ACCURACY(label, label, weight)
+    point = float(ACCURACY(label, label, weight[0] / 7))
+    found = interval(ACCURACY, point, draws, 30, 0.95)
+    assert 0.8 < found.low < 1
+    assert found.high == 1

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.errors import InputError
-from evaluation.policy import Bounded, Clause, Policy, overall_verdict
-from tests.conftest import ROOT
+from evaluation.policy import Bounded, Clause, Policy, overall_verdict, shipped
 
 
 class Given:
@@ -97,7 +96,7 @@ def toml(tmp_path: Path, text: str) -> Path:
         ('name = "p"\nclause = []', "at least 1 item"),
         ('name = "p"\nclauses = []', "unknown key 'clauses'. Did you mean 'clause'"),
         ('[[clause]]\nquantity="gap"\nmetric="auroc"\nmaximum=0.1', "'name' is missing"),
-        ('name="p"\n[[clause]]\nquantity="gap"\nmetric="auroc"', "exactly one of minimum"),
+        ('name="p"\n[[clause]]\nquantity="gap"\nmetric="auroc"', "or a maximum or both"),
         ('name="p"\n[[clause]]\nquantity="gap"\nmetric="aurok"\nmaximum=1', "mean 'auroc'"),
         ('name="p"\n[[clause]]\nquantity="leakage"\nmetric="auroc"\nmaximum=1', "no metric"),
         ('name="p"\n[[clause]]\nquantity="gap"\nmaximum=1', "needs a metric"),
@@ -109,7 +108,81 @@ def test_a_bad_file_says_what_is_wrong(tmp_path, text, message):
         Policy.load(toml(tmp_path, text))
 
 
-def test_the_shipped_policies_load():
-    shipped = sorted((ROOT / "policies").glob("*.toml"))
-    assert shipped
-    assert all(Policy.load(path).clause for path in shipped)
+@pytest.mark.parametrize("name", shipped())
+def test_the_shipped_policies_load(name):
+    assert Policy.find(name).name == name
+
+
+def test_a_policy_is_found_by_name_or_path(tmp_path):
+    with pytest.raises(InputError, match="Did you mean 'screening'"):
+        Policy.find("screning")
+    with pytest.raises(InputError, match="no such file"):
+        Policy.find("mine.toml", tmp_path)
+    text = 'name = "mine"\n[[clause]]\nquantity = "overall"\nmetric = "auroc"\nminimum = 0.7'
+    (tmp_path / "mine.toml").write_text(text)
+    assert Policy.find("mine.toml", tmp_path).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("clause", "said"),
+    [
+        ({"quantity": "overall", "metric": "auroc", "minimum": 75}, "the range of auroc"),
+        ({"quantity": "gap", "metric": "auroc", "maximum": -0.1}, "outside the range"),
+        ({"quantity": "equalised odds", "metric": "auroc", "maximum": 0.1}, "takes no metric"),
+        ({"quantity": "stress", "metric": "auroc", "minimum": 0.7}, "needs a shift"),
+        ({"quantity": "gap", "metric": "auroc", "maximum": 0.1, "level": 0.5}, "no level"),
+        ({"quantity": "gap", "metric": "auroc", "maximum": 0.1, "margin": 0.5}, "a margin"),
+        (
+            {"quantity": "each group", "metric": "auroc", "minimum": 0.7, "group": "f"},
+            "needs its attribute",
+        ),
+        (
+            {"quantity": "overall", "metric": "auroc", "minimum": 0.7, "maximum": 0.6},
+            "minimum 0.7 is above the maximum 0.6",
+        ),
+    ],
+)
+def test_a_clause_that_makes_no_sense_is_refused(clause, said):
+    with pytest.raises(InputError, match=said):
+        Policy.parse({"name": "p", "clause": [clause]}, "p.toml")
+
+
+def test_clauses_that_contradict_each_other_are_refused():
+    low = {"quantity": "overall", "metric": "brier_score", "maximum": 0.1}
+    high = {"quantity": "overall", "metric": "brier_score", "minimum": 0.2}
+    with pytest.raises(InputError, match="contradict each other"):
+        Policy.parse({"name": "p", "clause": [low, high]}, "p.toml")
+    other = high | {"target": "edema"}
+    assert Policy.parse({"name": "p", "clause": [low, other]}, "p.toml")
+
+
+def test_a_range_must_hold_the_whole_interval():
+    slope = Clause(quantity="overall", metric="calibration_slope", minimum=0.8, maximum=1.25)
+    assert judge(slope, number(0.9, 1.1)).verdict == "PASS"
+    assert judge(slope, number(0.7, 1.1)).verdict == "INSUFFICIENT"
+    assert judge(slope, number(1.3, 1.5)).verdict == "FAIL"
+    assert judge(slope, number(0.2, 0.5)).verdict == "FAIL"
+
+
+def test_a_margin_is_a_loss_that_may_be():
+    clause = Clause(quantity="change", metric="auroc", margin=0.02)
+    assert judge(clause, number(-0.01, 0.05)).verdict == "PASS"
+    assert judge(clause, number(-0.03, 0.05)).verdict == "INSUFFICIENT"
+    assert judge(clause, number(-0.09, -0.05)).verdict == "FAIL"
+
+
+def test_minimum_evidence_is_counted_in_patients():
+    clause = AT_LEAST.model_copy(update={"minimum_patients": 30})
+    assert judge(clause, number(0.9, 0.95)._replace(units=30)).verdict == "PASS"
+    found = judge(clause, number(0.9, 0.95)._replace(units=29))
+    assert found.verdict == "INSUFFICIENT"
+    assert "29 patients, 30 are required" in found.reason
+
+
+def test_a_flattered_number_can_fail_but_not_pass():
+    flattered = number(0.9, 0.95)._replace(flattered="Chosen on test rows.")
+    found = judge(AT_LEAST, flattered)
+    assert found.verdict == "INSUFFICIENT"
+    assert found.reason.endswith("Chosen on test rows.")
+    bad = number(0.1, 0.2)._replace(flattered="Chosen on test rows.")
+    assert judge(AT_LEAST, bad).verdict == "FAIL"

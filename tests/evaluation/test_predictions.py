@@ -1,12 +1,15 @@
 """Predictions: every fault is listed, with row and column."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.columns import Columns
 from evaluation.errors import InputError
-from evaluation.predictions import Columns, Predictions, read_table
+from evaluation.predictions import Predictions
+from evaluation.table import read_table
 
 
 def table(**changes):
@@ -55,7 +58,7 @@ def test_a_missing_value_names_its_row(column):
 
 def test_a_missing_column_names_the_nearest():
     frame = table().rename(columns={"score": "scroe", "patient": "subject"})
-    score, patient, sex = faults(frame, "gender")
+    patient, score, sex = faults(frame, "gender")
     assert "Did you mean 'scroe'?" in score.remedy
     assert "--one-image-per-patient" in patient.remedy
     assert "'gender'" in sex.found
@@ -141,3 +144,98 @@ def test_blank_lines_do_not_shift_the_rows(tmp_path):
     with pytest.raises(InputError) as caught:
         Predictions.read(path)
     assert (3, "label") in {(fault.row, fault.column) for fault in caught.value.faults}
+
+
+def multilabel(**changes):
+    columns = {
+        "sample": list("abcd"),
+        "patient": list("aabb"),
+        "label_edema": ["1", "0", None, "1"],
+        "label_mass": [0, 0, 1, 1],
+        "score_edema": [0.9, 0.1, 0.3, 0.6],
+        "score_mass": [0.2, 0.4, 0.7, 0.8],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def multiclass(**changes):
+    columns = {
+        "sample": list("abcd"),
+        "patient": list("abcd"),
+        "label": ["cat", "dog", "eel", "dog"],
+        "score_cat": [0.7, 0.2, 0.1, 0.5],
+        "score_dog": [0.2, 0.6, 0.1, 0.4],
+        "score_eel": [0.1, 0.2, 0.8, 0.1],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_a_multilabel_table_asks_once_for_each_finding():
+    checked = Predictions.from_table(multilabel())
+    assert (checked.task, checked.targets) == ("multilabel", ("edema", "mass"))
+    edema, mass = checked.answers({"edema": 0.5, "mass": 0.75})
+    np.testing.assert_array_equal(edema.label, [1, 0, np.nan, 1])
+    np.testing.assert_array_equal(edema.known, [True, True, False, True])
+    np.testing.assert_array_equal(mass.decision, [0, 0, 0, 1])
+
+
+def test_a_multiclass_table_asks_which_class_and_once_for_each():
+    checked = Predictions.from_table(multiclass())
+    assert (checked.task, checked.targets) == ("multiclass", ("cat", "dog", "eel"))
+    whole, cat, dog, _ = checked.answers({})
+    np.testing.assert_array_equal(whole.label, [0, 1, 2, 1])
+    np.testing.assert_array_equal(whole.decision, [0, 1, 2, 0])
+    assert (whole.classes, cat.classes) == (3, 2)
+    np.testing.assert_array_equal(dog.decision, [0, 1, 0, 0])
+    np.testing.assert_array_equal(cat.label, [1, 0, 0, 0])
+
+
+def test_targets_can_be_named_in_an_order():
+    columns = Columns(targets=("eel", "dog", "cat"))
+    whole, *_ = Predictions.from_table(multiclass(), columns=columns).answers({})
+    np.testing.assert_array_equal(whole.label, [2, 1, 0, 1])
+
+
+def test_decisions_of_the_file_are_taken_as_they_are():
+    table = multilabel(decision_edema=[0, 0, 1, 1], decision_mass=[1, 1, 1, 0])
+    checked = Predictions.from_table(table, columns=Columns(decision="decision"))
+    edema, mass = checked.answers({})
+    np.testing.assert_array_equal(edema.decision, [0, 0, 1, 1])
+    np.testing.assert_array_equal(mass.decision, [1, 1, 1, 0])
+
+
+def test_a_word_can_be_the_positive_class():
+    frame = table(label=["ill", "well", "ill"][: len(table())] + ["well"] * (len(table()) - 3))
+    checked = Predictions.from_table(frame, columns=Columns(positive="ill"))
+    assert checked.table["label"].tolist()[:3] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("frame", "columns", "said"),
+    [
+        (multilabel(label_mass=[0, 0, 1, 2]), Columns(), "label is '2' for sample d"),
+        (multilabel(label_mass=[0, 0, 1, "ill"]), Columns(), "label is 'ill' for sample d"),
+        (multilabel(score_mass=[0, 0, 1, 7.5]), Columns(), "sigmoid"),
+        (multilabel().drop(columns="label_mass"), Columns(), "no label column 'label_mass'"),
+        (multilabel(), Columns(targets=("mass", "mass")), "named twice"),
+        (multilabel(), Columns(positive="1"), "positive class of a multilabel task"),
+        (multilabel(score_macro=0.5, label_macro=1), Columns(), "names the mean of all"),
+        (multilabel(), Columns(decision="decision"), "no decision column 'decision_edema'"),
+        (multiclass(label=["cat", "dog", "owl", "dog"]), Columns(), "classes are: cat, dog"),
+        (multiclass()[["sample", "patient", "label", "score_cat"]], Columns(), "two classes"),
+        (multiclass(w=[1, 1, -1, 1]), Columns(weight="w"), "Weights are finite"),
+        (multiclass(w=[1, 1, np.inf, 1]), Columns(weight="w"), "Weights are finite"),
+    ],
+)
+def test_what_does_not_fit_is_named(frame, columns, said):
+    with pytest.raises(InputError) as caught:
+        Predictions.from_table(frame, columns=columns)
+    assert said in str(caught.value)
+
+
+def test_an_attribute_may_be_called_weight():
+    checked = Predictions.from_table(multiclass(weight=[60, 70, 80, 90]), ["weight"])
+    np.testing.assert_array_equal(checked.weight, [1, 1, 1, 1])
+    frame = multiclass(weight=[60, 70, 80, 90], w=[1, 2, 3, 4])
+    with pytest.raises(InputError, match="Rename the attribute"):
+        Predictions.from_table(frame, ["weight"], Columns(weight="w"))

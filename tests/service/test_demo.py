@@ -19,7 +19,7 @@ def test_the_demo_trains_audits_registers_and_serves(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENSCAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("EVENSCAN_DATABASE_URL", f"sqlite:///{tmp_path / 'theirs.db'}")
     console = Console(width=100, record=True, file=io.StringIO())
-    module.demo(small, ROOT / "policies" / "default.toml", tmp_path / "demo", console)
+    module.demo(small, "default", tmp_path / "demo", console)
     text = console.export_text()
     assert "POST /v1/predictions {'image':" in text
     assert "POST /v1/embeddings " in text

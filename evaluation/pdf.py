@@ -1,0 +1,61 @@
+"""The report as PDF."""
+
+from typing import Any
+
+from evaluation.audit import Audit
+from evaluation.card import CARDS
+from evaluation.errors import Fault, InputError
+
+_NEEDED = "the package 'weasyprint'. Install it with: pip install 'evenscan[pdf]'"
+_REMEDY = (
+    "Install Pango, which WeasyPrint draws text with (Debian: apt install libpango-1.0-0 "
+    "libpangoft2-1.0-0 libharfbuzz-subset0), or leave the PDF out."
+)
+
+
+def print_pdf(page: str, audit: Audit) -> bytes:
+    """Print a page to PDF, with the model's card in it.
+
+    The card of the Coalition for Health AI is embedded as they ask for it, in the document's
+    information as ``chaiMcXml`` with the program in ``chaiMcSoftwareId``; all characters but
+    ASCII are written as references, which is the same XML. The digest of the predictions is the
+    document's identifier, and there is no date, so the same page and audit give the same bytes.
+
+    Args:
+        page: HTML that needs no other file.
+        audit: What it is about.
+
+    Raises:
+        ModuleNotFoundError: The extra ``pdf`` is not installed.
+        InputError: A system library that it needs is missing.
+
+    References:
+        Coalition for Health AI, *Applied Model Card*, schema v0.2, on cards as PDF.
+    """
+    document = _weasyprint().HTML(string=page).render()
+    program = f"Evenscan {audit.evenscan}"
+    card = CARDS.get("chai")().render(audit, audit.about)
+    document.metadata.generator = program
+    document.metadata.authors = [audit.about.developer] if audit.about.developer else []
+    document.metadata.description = (
+        f"Verdict: {audit.verdict or 'none'}. SHA-256 of the predictions: {audit.digest}"
+    )
+    document.metadata.custom = {
+        "chaiMcXml": card.encode("ascii", "xmlcharrefreplace").decode(),
+        "chaiMcSoftwareId": program,
+    }
+    printed: bytes = document.write_pdf(
+        custom_metadata=True, pdf_identifier=audit.digest.encode(), pdf_tags=True
+    )
+    return printed
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"a PDF needs {_NEEDED}", name="weasyprint") from error
+    except OSError as error:
+        found = f"a system library is missing: {error}"
+        raise InputError(Fault("report.pdf", found.splitlines()[0], _REMEDY)) from None
+    return weasyprint

@@ -1,0 +1,100 @@
+"""A request for an audit: settings, columns and files, from a command line or a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from evaluation.about import About
+from evaluation.audit import Audit, audit
+from evaluation.columns import Columns
+from evaluation.compare import Champion
+from evaluation.embeddings import Embeddings
+from evaluation.errors import Fault, InputError
+from evaluation.policy import Policy
+from evaluation.predictions import Predictions
+from evaluation.settings import Settings, read_toml
+from evaluation.spec import AuditSpec
+from evaluation.threshold import choose_thresholds
+
+
+class AuditRequest(Settings):
+    """What to audit, and which columns of the file hold it.
+
+    Attributes:
+        audit: What to audit.
+        columns: Which columns hold what.
+    """
+
+    audit: AuditSpec = AuditSpec()
+    columns: Columns = Columns()
+
+    @classmethod
+    def gather(
+        cls,
+        settings: Path | None,
+        options: dict[str, Any],
+        columns: dict[str, Any],
+        attributes: list[str] | None,
+        bins: dict[str, list[float]],
+        *,
+        one_image_per_patient: bool,
+    ) -> Self:
+        """A TOML file with the tables ``audit`` and ``columns``, and what overrides it.
+
+        Args:
+            settings: The file, if there is one.
+            options: Keys of :class:`AuditSpec`.
+            columns: Keys of :class:`Columns`.
+            attributes: Names of the attributes; those that the file describes keep their
+                description. None: the file's.
+            bins: Inner edges by attribute.
+            one_image_per_patient: Whether every row is another patient.
+
+        Raises:
+            InputError: The file or a value does not fit, or bins name no attribute.
+        """
+        values = read_toml(settings) if settings else {}
+        where = str(settings) if settings else "command line"
+        cls.parse(values, where)
+        asked = values.get("audit", {}) | options
+        described = {each["name"]: each for each in asked.get("attributes", [])}
+        names = list(described) if attributes is None else attributes
+        for name in bins:
+            if name not in names:
+                remedy = f"Attributes: {', '.join(map(str, names))}."
+                found = f"'{name}' is not among the attributes"
+                raise InputError(Fault("--bins", found, remedy))
+        asked["attributes"] = [
+            described.get(name, {"name": name}) | ({"bins": bins[name]} if name in bins else {})
+            for name in names
+        ]
+        held = values.get("columns", {}) | columns
+        if one_image_per_patient:
+            held["patient"] = None
+        return cls.parse(values | {"audit": asked, "columns": held}, where)
+
+    def run(
+        self,
+        predictions: Path,
+        policy: str,
+        embeddings: Path | None = None,
+        champion: Path | None = None,
+        about: Path | None = None,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> Audit:
+        """Read the files and audit.
+
+        Raises:
+            InputError: A file cannot be read or does not fit.
+        """
+        rules = Policy.find(policy)
+        stated = About.load(about) if about else About()
+        names = [attribute.name for attribute in self.audit.attributes]
+        table = Predictions.read(predictions, names, self.columns)
+        latents = Embeddings.read(embeddings) if embeddings else None
+        named = self._champion(champion) if champion else None
+        return audit(table, self.audit, rules, latents, named, stated, on_progress)
+
+    def _champion(self, path: Path) -> Champion:
+        table = Predictions.read(path, (), self.columns)
+        return Champion(path.name, table, choose_thresholds(table, self.audit))
