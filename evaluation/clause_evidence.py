@@ -145,6 +145,7 @@ class ClauseEvidence:
             found.reason,
             found.units,
             self._flattered(m),
+            found.target,
         )
 
     def _extreme(self, attributes: tuple[str, ...], m: int, clause: Clause) -> Bounded:
@@ -159,8 +160,8 @@ class ClauseEvidence:
             by = f"by {attributes[0]}"
             name = _named(gap.target, f"{gap.worst}, the worst {by}" if gap.worst else by)
         if gap.reason:
-            return Bounded(name, *ends, False, gap.reason)
-        found = Bounded(name, *ends, True, flattered=self._flattered(m))
+            return Bounded(name, *ends, False, gap.reason, target=gap.target)
+        found = Bounded(name, *ends, True, flattered=self._flattered(m), target=gap.target)
         return _without_unranked(found, gap.unranked, clause)
 
     def _criteria(self, clause: Clause) -> Iterator[Bounded]:
@@ -176,10 +177,12 @@ class ClauseEvidence:
             name = _named(found.target, f"by {found.attributes[0]}")
             ends = found.difference, found.low, found.high
             if found.reason:
-                yield Bounded(name, *ends, False, found.reason)
+                yield Bounded(name, *ends, False, found.reason, target=found.target)
             else:
                 flattered = _FLATTERED if self._test_chosen(found.target) else ""
-                bounded = Bounded(name, *ends, True, flattered=flattered)
+                bounded = Bounded(
+                    name, *ends, True, flattered=flattered, target=found.target
+                )
                 yield _without_unranked(bounded, found.unranked, clause)
 
     def _stressed(self, clause: Clause) -> Iterator[Bounded]:
@@ -196,7 +199,7 @@ class ClauseEvidence:
     def _stressed_cell(self, cell: StressCell) -> Bounded:
         about = ": ".join(filter(None, (cell.attribute, cell.category)))
         of = f" of {about}" if about else ""
-        where = f"{cell.group} at {cell.shift} {cell.level:g}{of}"
+        where = f"{cell.group or cell.scope} at {cell.shift} {cell.level:g}{of}"
         chosen = METRICS.get(cell.metric).reads == "decision" and self._test_chosen(cell.target)
         return Bounded(
             _named(cell.target, where),
@@ -206,6 +209,7 @@ class ClauseEvidence:
             cell.state == "adequate",
             cell.reason,
             flattered=_FLATTERED if chosen else "",
+            target=cell.target,
         )
 
     def _leaked(self, clause: Clause) -> Iterator[Bounded]:

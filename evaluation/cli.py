@@ -115,6 +115,7 @@ def audit(
     Exit codes: 0 PASS, 3 FAIL, 4 INSUFFICIENT evidence; 1 bad input, 2 wrong usage.
     """
     from evaluation.request import AuditRequest
+    from evaluation.settings import read_toml
 
     columns = {
         "sample": sample,
@@ -138,11 +139,12 @@ def audit(
         "seed": seed,
     }
     request = AuditRequest.gather(
-        settings,
-        {name: value for name, value in options.items() if value is not None},
-        {name: value for name, value in columns.items() if value is not None},
+        read_toml(settings) if settings else {},
+        str(settings) if settings else "command line",
         _listed(attributes),
         _edges(bins or []),
+        {name: value for name, value in options.items() if value is not None},
+        {name: value for name, value in columns.items() if value is not None},
         one_image_per_patient=one_image_per_patient,
     )
     with progress("reading") as advance:

@@ -213,8 +213,14 @@ class ClauseVerdict(Settings):
         clause: The clause as a sentence.
         verdict: None if the clause does not apply (no champion to compare with).
         reason: The number that decided, as a sentence.
+        judged: How many numbers were judged.
+        decided: How many of them have this verdict.
+        targets: The classes or findings that these are of.
     """
 
     clause: str
     verdict: VerdictName | None
     reason: str
+    judged: int = 0
+    decided: int = 0
+    targets: tuple[str, ...] = ()

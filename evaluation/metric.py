@@ -265,7 +265,11 @@ def dot(a: Array, b: Array) -> Array:
 
 
 class Metrics(Registry[Metric]):
-    """The metrics by name, at a level if the name has one: ``net_benefit@0.2``."""
+    """The metrics by name, at a level if the name has one: ``net_benefit@0.2``.
+
+    A name with a dot is that of another library's metric, such as ``fairlearn.selection_rate``
+    or ``sklearn.scorer.f1``; those are not listed.
+    """
 
     def check(self, name: str, where: str) -> str:
         """Return the name as it is listed if there is such a metric.
@@ -274,7 +278,10 @@ class Metrics(Registry[Metric]):
             InputError: There is none, it takes no level, or the level is not in (0, 1).
         """
         base, at, level = name.partition("@")
-        super().check(base, where)
+        if "." in base:
+            _foreign(base, where)
+        else:
+            super().check(base, where)
         if at and self.get(base).level is None:
             found = f"metric '{base}' takes no level, got '{name}'"
             raise InputError(Fault(where, found, f"Write '{base}'."))
@@ -286,8 +293,15 @@ class Metrics(Registry[Metric]):
     def _get(self, name: str) -> Metric:
         self.check(name, self.package)
         base, at, level = name.partition("@")
-        found = super()._get(base)
+        found = _foreign(base, self.package) if "." in base else super()._get(base)
         return at_level(found, float(level)) if at else found
+
+
+def _foreign(name: str, where: str) -> Metric:
+    # Imported here: it builds on this module, and few audits need it.
+    from evaluation.foreign_metrics import foreign_metric
+
+    return foreign_metric(name, where)
 
 
 def at_level(metric: Metric, level: float) -> Metric:

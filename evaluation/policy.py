@@ -50,6 +50,7 @@ class Bounded(NamedTuple):
         units: Patients that it rests on; None where that is not counted.
         flattered: Why it is better than it would be on new patients, if so. Such a number
             cannot pass.
+        target: The class or finding that it is of; empty where there is only one question.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Bounded(NamedTuple):
     reason: str = ""
     units: int | None = None
     flattered: str = ""
+    target: str = ""
 
 
 class Evidence(Protocol):
@@ -311,16 +313,23 @@ def _judge(clause: Clause, evidence: Evidence) -> ClauseVerdict:
         return ClauseVerdict(clause=str(clause), verdict="INSUFFICIENT", reason=reason)
     verdict = overall_verdict(verdict for verdict, _ in judged)
     deciding = [number for each, number in judged if each == verdict]
-    return ClauseVerdict(clause=str(clause), verdict=verdict, reason=_reason(clause, deciding))
+    return ClauseVerdict(
+        clause=str(clause),
+        verdict=verdict,
+        reason=_reason(clause, deciding),
+        judged=len(judged),
+        decided=len(deciding),
+        targets=tuple(dict.fromkeys(number.target for number in deciding if number.target)),
+    )
 
 
 def _reason(clause: Clause, deciding: list[Bounded]) -> str:
     """The number closest to (or furthest beyond) the bound, in words."""
     blind = [number for number in deciding if not _is_enough(clause, number)]
     if blind:
-        names = "; ".join(f"{number.name} ({_lack(clause, number)})" for number in blind[:3])
-        more = f" and {len(blind) - 3} more" if len(blind) > 3 else ""
-        return f"Too little evidence for {names}{more}."
+        lacks = list(dict.fromkeys(f"{each.name} ({_lack(clause, each)})" for each in blind))
+        more = f" and {len(lacks) - 3} more" if len(lacks) > 3 else ""
+        return f"Too little evidence for {'; '.join(lacks[:3])}{more}."
 
     def room(number: Bounded) -> float:
         below = np.inf if clause.least is None else number.low - clause.least

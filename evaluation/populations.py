@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from evaluation.breakdown import Breakdown
 from evaluation.metric import METRICS, Array
-from evaluation.stress import Breakdown, Shift, StressCell
+from evaluation.stress import Shift, StressCell
 
 #: What is on the axis of a curve.
 AXES: dict[Shift, str] = {
@@ -77,9 +78,7 @@ def failures(found: Sequence[Breakdown]) -> list[str]:
     Args:
         found: Of one clause and target.
     """
-    here = dict.fromkeys(
-        measured_in(each) for each in found if each.side == "observed"
-    )
+    here = dict.fromkeys(measured_in(each) for each in found if each.side == "observed")
     sentences = [f"In this sample already: {', '.join(here)}."] if here else []
     shifts = dict.fromkeys(each.shift for each in found)
     for shift in shifts:

@@ -17,7 +17,7 @@ from evaluation.files import atomic_path, write_text
 from evaluation.inputs import inputs
 from evaluation.metric import METRICS
 from evaluation.pdf import print_pdf
-from evaluation.section import SECTIONS, badge, measured, number, spoken
+from evaluation.section import SECTIONS, measured, number, spoken
 from evaluation.tables import tables
 
 
@@ -34,7 +34,7 @@ def render(audit: Audit) -> str:
         for each in shown
     ]
     template = environment.get_template("report.html")
-    return template.render(audit=audit, parts=parts, badge=badge(audit.verdict)) + "\n"
+    return template.render(audit=audit, parts=parts) + "\n"
 
 
 def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
@@ -69,6 +69,7 @@ def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
         with atomic_path(folder / "report.pdf") as partial:
             partial.write_bytes(printed)
         texts["report.pdf"] = ""
+    rests_on = (Entry(**each._asdict(), beside=False) for each in inputs(audit))
     made = (Entry.of_file("output", folder / name, folder) for name in texts)
     append(folder / "evidence.jsonl", [*rests_on, *made])
     return folder / "report.html"

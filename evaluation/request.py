@@ -1,7 +1,8 @@
 """A request for an audit: settings, columns and files, from a command line or a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from evaluation.about import About
@@ -12,7 +13,7 @@ from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
 from evaluation.policy import Policy
 from evaluation.predictions import Predictions
-from evaluation.settings import Settings, read_toml
+from evaluation.settings import Settings
 from evaluation.spec import AuditSpec
 from evaluation.threshold import choose_thresholds
 
@@ -31,32 +32,32 @@ class AuditRequest(Settings):
     @classmethod
     def gather(
         cls,
-        settings: Path | None,
-        options: dict[str, Any],
-        columns: dict[str, Any],
-        attributes: list[str] | None,
-        bins: dict[str, list[float]],
+        values: dict[str, Any],
+        where: str,
+        attributes: list[str] | None = None,
+        bins: Mapping[str, list[float]] = MappingProxyType({}),
+        options: Mapping[str, Any] = MappingProxyType({}),
+        columns: Mapping[str, Any] = MappingProxyType({}),
         *,
-        one_image_per_patient: bool,
+        one_image_per_patient: bool = False,
     ) -> Self:
         """A TOML file with the tables ``audit`` and ``columns``, and what overrides it.
 
         Args:
-            settings: The file, if there is one.
-            options: Keys of :class:`AuditSpec`.
-            columns: Keys of :class:`Columns`.
+            values: What the file says, as read from TOML; may be empty.
+            where: Name of the file, for messages.
             attributes: Names of the attributes; those that the file describes keep their
                 description. None: the file's.
             bins: Inner edges by attribute.
+            options: Keys of :class:`AuditSpec`.
+            columns: Keys of :class:`Columns`.
             one_image_per_patient: Whether every row is another patient.
 
         Raises:
             InputError: The file or a value does not fit, or bins name no attribute.
         """
-        values = read_toml(settings) if settings else {}
-        where = str(settings) if settings else "command line"
         cls.parse(values, where)
-        asked = values.get("audit", {}) | options
+        asked = values.get("audit", {}) | dict(options)
         described = {each["name"]: each for each in asked.get("attributes", [])}
         names = list(described) if attributes is None else attributes
         for name in bins:
@@ -68,10 +69,19 @@ class AuditRequest(Settings):
             described.get(name, {"name": name}) | ({"bins": bins[name]} if name in bins else {})
             for name in names
         ]
-        held = values.get("columns", {}) | columns
+        held = values.get("columns", {}) | dict(columns)
         if one_image_per_patient:
             held["patient"] = None
         return cls.parse(values | {"audit": asked, "columns": held}, where)
+
+    def read(self, predictions: Path) -> Predictions:
+        """Read the predictions, with the attributes that are asked for.
+
+        Raises:
+            InputError: The file cannot be read or does not fit.
+        """
+        names = [attribute.name for attribute in self.audit.attributes]
+        return Predictions.read(predictions, names, self.columns)
 
     def run(
         self,
@@ -89,8 +99,7 @@ class AuditRequest(Settings):
         """
         rules = Policy.find(policy)
         stated = About.load(about) if about else About()
-        names = [attribute.name for attribute in self.audit.attributes]
-        table = Predictions.read(predictions, names, self.columns)
+        table = self.read(predictions)
         latents = Embeddings.read(embeddings) if embeddings else None
         named = self._champion(champion) if champion else None
         return audit(table, self.audit, rules, latents, named, stated, on_progress)

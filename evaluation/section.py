@@ -124,22 +124,20 @@ def joined(parts: Iterable[Markup]) -> Markup:
     return Markup("\n").join(escape(part) for part in parts)
 
 
-def estimates_table(audit: Audit, sizes: Iterable[GroupSize], target: str) -> Markup:
-    """Groups down, metrics across, for one target."""
+def estimates_table(
+    audit: Audit, sizes: Iterable[GroupSize], target: str, metrics: Sequence[str]
+) -> Markup:
+    """Groups down, metrics across, for one target; a dash where it has no such metric."""
     found = {
-        (each.group, each.metric): each for each in audit.estimates if each.target == target
+        (each.group, each.metric): estimate_cell(each)
+        for each in audit.estimates
+        if each.target == target
     }
-    metrics = list(dict.fromkeys(metric for _, metric in found))
-    head = ["Group", "Patients", *(METRICS.get(metric).label for metric in metrics)]
     rows = [
-        (
-            size.group,
-            count(size.patients),
-            *(_cell(found[size.group, metric]) for metric in metrics),
-        )
+        (size.group, *(found.get((size.group, metric), UNDEFINED) for metric in metrics))
         for size in sizes
     ]
-    return table(head, rows)
+    return table(["Group", *(METRICS.get(metric).label for metric in metrics)], rows)
 
 
 def count(number: int | None) -> str:
@@ -254,7 +252,8 @@ def evidence(state: str, patients: int | None, reason: str = "") -> str:
     return f"{'◐ imprecise, ' if state == 'imprecise' else '● '}{count(patients)}{said}"
 
 
-def _cell(found: Estimate) -> Markup:
+def estimate_cell(found: Estimate) -> Markup:
+    """An estimate in a table: the number, its interval, and below what it rests on."""
     note = evidence(found.state, found.units, found.reason)
     return with_interval(found.value, found.low, found.high) + Markup(
         '<br><span class="reason">{}</span>'

@@ -3,7 +3,7 @@
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -81,7 +81,7 @@ def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> lis
         if isinstance(cause, InputError):
             faults.extend(cause.faults)
         elif item["type"] == "extra_forbidden":
-            near = get_close_matches(str(item["loc"][-1]), list(model.model_fields), n=1)
+            near = get_close_matches(str(item["loc"][-1]), _keys(model, item["loc"]), n=1)
             remedy = f"Did you mean '{near[0]}'?" if near else "Remove it."
             faults.append(Fault(where, f"unknown key '{key}'", remedy))
         elif item["type"] == "missing":
@@ -92,6 +92,23 @@ def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> lis
             found = f"'{key}'{shown}" if key else "it does not fit"
             faults.append(Fault(where, found, f"{message}."))
     return faults
+
+
+def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known where a complaint points to."""
+    known: type[BaseModel] | None = model
+    for part in place[:-1]:
+        if isinstance(part, str) and known is not None and part in known.model_fields:
+            known = _model_in(known.model_fields[part].annotation)
+    return list(known.model_fields) if known is not None else []
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The settings class of a field that holds one, or several of one kind."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in get_args(annotation))
+    return next((each for each in found if each is not None), None)
 
 
 def _secret(model: type[BaseModel], key: str) -> bool:

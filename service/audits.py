@@ -5,33 +5,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from evaluation.audit import Audit, audit
+from evaluation.audited_rows import AuditedRows
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
-from evaluation.groups import Attribute, with_bins
 from evaluation.policy import Policy
 from evaluation.predictions import Predictions
 from evaluation.report import write
+from evaluation.request import AuditRequest
 from evaluation.settings import Settings
 from evaluation.spec import AuditSpec
 from service.database import Database
 from service.tables import AuditRecord
 
 
-class AuditRequest(Settings):
+class UploadedAudit(Settings):
     """An audit of a predictions file that was uploaded.
 
     Attributes:
         predictions: The file, a CSV or Parquet table.
         name: What its sender calls it, for the report and for messages.
-        attributes: Columns that groups are made of.
-        policy: The policy, as read from its TOML; None for an audit without a verdict.
+        attributes: Columns that groups are made of; None: as the settings say.
+        settings: Tables ``audit`` and ``columns``, as of ``evenscan audit --settings``.
+        policy: The policy, as read from its TOML, or the name of one that comes with the
+            program; None for an audit without a verdict.
     """
 
     predictions: Path
     name: str
-    attributes: tuple[str, ...]
-    policy: dict[str, Any] | None = None
+    attributes: tuple[str, ...] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    policy: dict[str, Any] | str | None = None
 
     def read(self) -> tuple[Predictions, AuditSpec, Policy | None]:
         """What to audit, all of it checked.
@@ -39,20 +45,20 @@ class AuditRequest(Settings):
         Raises:
             InputError: The table or the policy does not fit; every fault is there.
         """
-        attributes = tuple(Attribute(name=name) for name in self.attributes)
-        policy = Policy.parse(self.policy, "policy") if self.policy is not None else None
+        names = None if self.attributes is None else list(self.attributes)
+        request = AuditRequest.gather(self.settings, "settings", names)
         try:
-            predictions = Predictions.read(self.predictions, self.attributes)
+            predictions = request.read(self.predictions)
             predictions = replace(predictions, source=self.name)
         except InputError as error:
             raise InputError(*map(self._named, error.faults)) from None
-        if not (predictions.table["split"] == "test").any():
-            found, remedy = "has no test rows", "Mark them 'test' in the split column."
-            raise InputError(Fault(self.name, found, remedy))
-        for attribute in attributes:
-            column = predictions.table[attribute.name]
-            with_bins(attribute, column).values(column, predictions.source)
-        return predictions, AuditSpec(attributes=attributes), policy
+        AuditedRows.of(predictions, request.audit)  # refuses what cannot be audited
+        return predictions, request.audit, self._policy()
+
+    def _policy(self) -> Policy | None:
+        if isinstance(self.policy, str):
+            return Policy.find(self.policy)
+        return Policy.parse(self.policy, "policy") if self.policy is not None else None
 
     def _named(self, fault: Fault) -> Fault:
         """The fault without the folder, which is no business of who asks."""

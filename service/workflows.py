@@ -10,7 +10,7 @@ from typing import Any
 from dbos import DBOS
 
 from evaluation.errors import InputError
-from service.audits import AuditRequest, clause_sentences, store
+from service.audits import UploadedAudit, clause_sentences, store
 from service.database import Database
 from service.jobs import Jobs, Throttle, plain
 from service.layout import Layout
@@ -59,7 +59,7 @@ class Workflows:
         """Faults of a request for a job; none if it can be done."""
         try:
             if kind == "audit":
-                AuditRequest.parse(request, "body").read()
+                UploadedAudit.parse(request, "body").read()
             else:
                 parse(request, self.settings)
         except InputError as error:
@@ -81,7 +81,7 @@ class Workflows:
         """Audit an uploaded predictions file."""
 
         def made() -> dict[str, Any]:
-            found, predictions = AuditRequest.parse(self.request(job), "body").make()
+            found, predictions = UploadedAudit.parse(self.request(job), "body").make()
             store(self.database, self.layout.audits, job, found, predictions)
             return {"audit": job, "verdict": found.verdict, "reason": clause_sentences(found)}
 

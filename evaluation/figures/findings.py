@@ -1,6 +1,6 @@
 """Groups of every finding at one look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np

@@ -2,35 +2,49 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.calibration import Reliability
-from evaluation.figure import BLUE, GREY, drawing
+from evaluation.figure import BLUE, GREY, drawing, shortened
+
+_ACROSS = 4
 
 
-def reliability(curves: Sequence[Reliability], title: str) -> Markup:
-    """Reliability curves with pointwise intervals, one panel each, four a row."""
-    columns = 4
-    rows = -(-len(curves) // columns)
+def reliability(curves: Sequence[Reliability], names: Sequence[str], title: str) -> Markup:
+    """Reliability curves with intervals and bands, one panel each, four a row.
+
+    Args:
+        curves: What to draw.
+        names: Over the panels, as many as curves.
+        title: For readers who cannot see it.
+    """
+    down = -(-len(curves) // _ACROSS)
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        panels = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
         for axes in panels.ravel()[len(curves) :]:
             axes.set_visible(False)
-        for axes, curve in zip(panels.ravel(), curves, strict=False):
+        for axes, curve, name in zip(panels.ravel(), curves, names, strict=False):
             _reliability_panel(axes, curve)
+            axes.set_title(shortened(name, 26), fontsize=9)
         figure.supxlabel("Mean score", fontsize=9)
         figure.supylabel("Observed frequency", fontsize=9)
 
-    return drawing(9.2, 2.2 * rows + 0.3, title, draw)
+    return drawing(9.2, 2.1 * down + 0.3, title, draw)
 
 
 def _reliability_panel(axes: Axes, curve: Reliability) -> None:
+    kept = ~np.isnan(curve.score)
+    score = np.asarray(curve.score)[kept]
+    low, high = np.asarray(curve.band_low)[kept], np.asarray(curve.band_high)[kept]
+    axes.fill_between(score, low, high, color="#d1d5db", linewidth=0)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
-    axes.vlines(curve.score, curve.low, curve.high, color=BLUE, linewidth=1.4)
-    axes.plot(curve.score, curve.observed, "o-", color=BLUE, markersize=3.5, linewidth=1)
-    axes.set_title(curve.group, fontsize=9)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_ylim(-0.03, 1.03)
+    for place, bottom, top in zip(curve.score, curve.low, curve.high, strict=True):
+        if not np.isnan([place, bottom, top]).any():
+            axes.plot([place, place], [bottom, top], color=BLUE, linewidth=1.2)
+    observed = np.asarray(curve.observed)[kept]
+    axes.plot(score, observed, "o-", color=BLUE, markersize=3, linewidth=0.9)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))

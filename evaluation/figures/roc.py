@@ -43,7 +43,9 @@ def curves_by_group(panels: Mapping[str, Sequence[Curve]], title: str) -> Markup
     return drawing(9.2, 2.1 + 6.2 / columns * 1.25, title, draw)
 
 
-def curves_by_target(curves: Iterable[Curve], headings: Mapping[str, str], title: str) -> Markup:
+def curves_by_target(
+    curves: Iterable[Curve], headings: Mapping[str, str], title: str
+) -> Markup:
     """One small panel for each target, with its curve of all samples.
 
     Args:

@@ -52,15 +52,21 @@ def stress_curves(rows: Sequence[Sequence[Panel]], title: str) -> Markup:
         title: For readers who cannot see it.
     """
     columns = max(len(row) for row in rows)
-    names = list(dict.fromkeys(line.name for row in rows for each in row for line in each.lines))
+    names = list(
+        dict.fromkeys(line.name for row in rows for each in row for line in each.lines)
+    )
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(rows), columns, sharex=True, sharey="col", squeeze=False)
-        for axes, panel in zip(grid.ravel(), [each for row in rows for each in row], strict=True):
+        for axes, panel in zip(
+            grid.ravel(), [each for row in rows for each in row], strict=True
+        ):
             _stress_panel(axes, panel, names)
         figure.supxlabel(AXES[rows[0][0].lines[0].cells[0].shift], fontsize=9)
         handles = [
-            grid[0, 0].plot([], [], color=COLOURS[i], linestyle=DASHES[i % 4], marker=MARKS[i])[0]
+            grid[0, 0].plot([], [], color=COLOURS[i], linestyle=DASHES[i % 4], marker=MARKS[i])[
+                0
+            ]
             for i in range(len(names))
         ]
         labels = [shortened(name) for name in names]

@@ -14,7 +14,6 @@ from evaluation.section import (
     count,
     folded,
     joined,
-    number,
     paragraph,
     spoken,
     table,
@@ -116,7 +115,9 @@ def _contrast(size: GroupSize, sizes: Iterable[GroupSize]) -> float:
     if not others or None in counts:
         return float("nan")
     own = _share(size.positives, size.images)
-    rest = _share(sum(each.positives or 0 for each in others), sum(e.images or 0 for e in others))
+    rest = _share(
+        sum(each.positives or 0 for each in others), sum(e.images or 0 for e in others)
+    )
     return standardised_difference(own, rest)
 
 
@@ -177,7 +178,9 @@ def _matrix(sizes: Sequence[GroupSize], targets: Sequence[str]) -> Iterator[Mark
     )
     matrix = table(["Finding", *groups], rows)
     cells = len(rows) * len(groups)
-    yield folded(f"Positives of {len(rows)} findings", matrix) if cells > _MOST_CELLS else matrix
+    yield (
+        folded(f"Positives of {len(rows)} findings", matrix) if cells > _MOST_CELLS else matrix
+    )
 
 
 def _positives(size: GroupSize) -> Markup:

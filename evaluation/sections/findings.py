@@ -82,7 +82,9 @@ def _gaps(audit: Audit) -> dict[tuple[str, str], Gap]:
 
 def _pattern(audit: Audit, attribute: str, gaps: dict[tuple[str, str], Gap]) -> str:
     """For how many findings groups differ, and which group is worst how often."""
-    inside = [gaps[target, attribute] for target in audit.targets if (target, attribute) in gaps]
+    inside = [
+        gaps[target, attribute] for target in audit.targets if (target, attribute) in gaps
+    ]
     wide = sorted(filter(exceeds_chance, inside), key=lambda gap: -gap.value)
     told = f"By {attribute}: larger than chance for {len(wide)} of {len(audit.targets)}"
     blind = sum(bool(np.isnan(gap.value)) for gap in inside)
@@ -100,7 +102,9 @@ def _figure(audit: Audit, gaps: dict[tuple[str, str], Gap], label: str) -> Itera
     if not panels:
         return
     metric = chief_metric(audit)
-    whole = {e.target: e.value for e in audit.estimates if (e.metric, e.group) == (metric, "all")}
+    whole = {
+        e.target: e.value for e in audit.estimates if (e.metric, e.group) == (metric, "all")
+    }
     overall = [whole.get(target, float("nan")) for target in audit.targets]
     yield dots([spoken(target) for target in audit.targets], overall, panels, label)
     told = (

@@ -1,20 +1,41 @@
 """Gaps between groups."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from markupsafe import Markup
 
 from evaluation.audit import Audit
+from evaluation.figures.gap_bands import gap_bands
 from evaluation.findings import Gap
 from evaluation.metric import METRICS
+from evaluation.parts import MOST_CELLS, named
 from evaluation.section import (
+    UNDEFINED,
     Section,
+    bullets,
+    exceeds_chance,
     folded,
+    in_words,
     joined,
+    listed,
     measured,
     number,
     paragraph,
     table,
     with_interval,
+)
+
+_NAMED, _CROSSED = 5, 150
+_HEAD = (
+    "Attribute",
+    "Metric",
+    "Gap",
+    "Reading",
+    "Worst group",
+    "Its value",
+    "Lowest / highest",
+    "Spread",
 )
 
 
@@ -30,42 +51,132 @@ class Gaps(Section):
 
     def render(self, audit: Audit) -> Markup:
         """The section's body as HTML."""
-        note = (
-            "The largest of several noisy differences is never 0, even of a fair model. So "
-            "each gap's interval holds for all groups at once, and the column “chance” says "
-            "how large a gap to expect if all groups were alike. A gap within it shows nothing."
+        how = (
+            "The gap is the distance between the best and the worst group. The largest of "
+            "several noisy differences is never 0, even of a fair model. So each gap's "
+            "interval holds for all groups at once, and beside it stands how large a gap "
+            "chance alone makes if all groups are alike. A gap within that shows nothing, and "
+            "does not show that groups are alike either."
         )
-        head = [
-            "Attribute",
-            "Metric",
-            "Gap",
-            "Chance",
-            "Worst group",
-            "Its value",
-            "Not ranked",
-        ]
-        gaps = [gap for gap in audit.gaps if gap.target == measured(audit)[0]]
-        single = [self._row(gap) for gap in gaps if len(gap.attributes) == 1]
-        crossed = [self._row(gap) for gap in gaps if len(gap.attributes) > 1]
-        parts = [paragraph(note), table(head, single)]
-        if crossed:
-            parts.append(folded(f"{len(crossed)} gaps of crossed groups", table(head, crossed)))
-        return joined(parts)
+        targets = measured(audit)
+        single = [gap for gap in audit.gaps if len(gap.attributes) == 1]
+        first = [gap for gap in audit.gaps if gap.target == targets[0]]
+        shown = [paragraph(how), *_sentences(audit, single), *self._chief(first, targets[0])]
+        if len(targets) > 1:
+            shown += _matrices(audit, single, targets)
+        return joined(shown)
 
-    def _row(self, gap: Gap) -> tuple[object, ...]:
-        attribute = " × ".join(gap.attributes)
-        label = METRICS.get(gap.metric).label
-        unranked = (
-            f"{len(gap.unranked)} groups" if len(gap.unranked) > 2 else ", ".join(gap.unranked)
+    def _chief(self, gaps: Sequence[Gap], target: str) -> Iterator[Markup]:
+        """Figure and table of the first target."""
+        single = [gap for gap in gaps if len(gap.attributes) == 1]
+        crossed = [gap for gap in gaps if len(gap.attributes) > 1]
+        if target:
+            yield Markup("<h3>{}</h3>").format(named(target).capitalize())
+        if any(gap.value >= 0 for gap in single):
+            yield paragraph(
+                "Point and line: the gap and its interval. Grey bar: what chance alone makes. "
+                "A full point lies beyond the bar, a hollow one within it."
+            )
+            yield gap_bands(single, "Gaps between groups against chance, one panel a metric")
+        yield table(_HEAD, [_row(gap) for gap in single])
+        yield paragraph(
+            "Lowest / highest is the ratio of the two groups' values; 1 is no difference. "
+            "Spread is the typical distance of groups from their mean (their standard "
+            "deviation): first without the noise of the estimates, then as it looks with it, "
+            "which is too large where groups are small."
         )
-        if np.isnan(gap.value):
-            return attribute, label, "–", "–", gap.reason, "–", unranked
-        return (
-            attribute,
-            label,
-            with_interval(gap.value, gap.low, gap.high),
-            f"up to {number(gap.null_high)}",
-            gap.worst,
-            with_interval(gap.worst_value, gap.worst_low, gap.worst_high),
-            unranked,
-        )
+        if crossed:
+            some = sorted(crossed, key=_beyond, reverse=True)[:_CROSSED]
+            summary = f"{len(some):,} of {len(crossed):,} gaps of crossed groups"
+            yield folded(summary, table(_HEAD, [_row(gap) for gap in some]))
+
+
+def _sentences(audit: Audit, single: Sequence[Gap]) -> Iterator[Markup]:
+    known = [gap for gap in single if not np.isnan(gap.value)]
+    large = sorted(filter(exceeds_chance, known), key=_beyond, reverse=True)
+    if not known:
+        yield paragraph("No gap can be computed: fewer than two groups have enough evidence.")
+        return
+    by_chance = len(known) * (1 - audit.spec.confidence)
+    yield paragraph(
+        f"Of {len(known):,} gaps by single attributes, {len(large):,} are larger than chance "
+        f"explains. If all groups were alike, about {by_chance:.0f} would look so all the same."
+        + (" The clearest:" if large else "")
+    )
+    if large:
+        yield bullets(map(_said, large[:_NAMED]))
+
+
+def _said(gap: Gap) -> str:
+    about = f" of {named(gap.target)}" if gap.target else ""
+    return (
+        f"{METRICS.get(gap.metric).label}{about} by {' × '.join(gap.attributes)}: the gap is "
+        f"{in_words(gap.value, gap.low, gap.high)}, chance makes up to "
+        f"{number(gap.null_high)}. Worst off is {gap.worst} with {number(gap.worst_value)}."
+    )
+
+
+def _beyond(gap: Gap) -> float:
+    """How many times larger than chance makes it; -1 where undefined."""
+    if np.isnan(gap.value) or np.isnan(gap.null_high):
+        return -1.0
+    return gap.value / gap.null_high if gap.null_high > 0 else float(gap.value > 0) * np.inf
+
+
+def _row(gap: Gap) -> tuple[object, ...]:
+    attribute, label = " × ".join(gap.attributes), METRICS.get(gap.metric).label
+    unranked = f"not ranked: {listed(gap.unranked, 2)}" if gap.unranked else ""
+    if np.isnan(gap.value):
+        why = _noted(gap.reason, unranked)
+        return attribute, label, UNDEFINED, why, *([UNDEFINED] * 4)
+    ratio = with_interval(gap.ratio, gap.ratio_low, gap.ratio_high)
+    spread = f"{number(gap.spread)}, with noise {number(gap.spread_raw)}"
+    return (
+        attribute,
+        label,
+        with_interval(gap.value, gap.low, gap.high),
+        _noted(_reading(gap), unranked),
+        gap.worst,
+        with_interval(gap.worst_value, gap.worst_low, gap.worst_high),
+        ratio,
+        spread,
+    )
+
+
+def _reading(gap: Gap) -> str:
+    if np.isnan(gap.null_high):
+        return gap.reason
+    beyond = "▲ beyond chance" if exceeds_chance(gap) else "within chance"
+    return f"{beyond} (up to {number(gap.null_high)})"
+
+
+def _noted(text: str, note: str) -> Markup:
+    shown = Markup("{}").format(text)
+    return shown + Markup('<br><span class="reason">{}</span>').format(note) if note else shown
+
+
+def _matrices(
+    audit: Audit, single: Sequence[Gap], targets: Sequence[str]
+) -> Iterator[Markup]:
+    """Every target's gaps, a table an attribute."""
+    found = {(gap.target, gap.metric, gap.attributes): gap for gap in single}
+    attributes = list(dict.fromkeys(gap.attributes for gap in single))
+    metrics = list(dict.fromkeys(gap.metric for gap in single))
+    yield Markup("<h3>{}</h3>").format("Every class" if audit.task == "multiclass" else "Every finding")
+    yield paragraph("Gaps by attribute; ▲ is larger than chance explains.")
+    room = max(1, MOST_CELLS // (len(targets) * len(metrics)))
+    for each in attributes[:room]:
+        rows = [
+            (named(target), *(_short(found.get((target, metric, each))) for metric in metrics))
+            for target in targets
+        ]
+        yield table([f"By {each[0]}", *(METRICS.get(m).label for m in metrics)], rows)
+    if len(attributes) > room:
+        left = len(attributes) - room
+        yield paragraph(f"There is no room for {left} more attributes; see tables/gaps.csv.")
+
+
+def _short(gap: Gap | None) -> str:
+    if gap is None or np.isnan(gap.value):
+        return UNDEFINED
+    return number(gap.value) + (" ▲" if exceeds_chance(gap) else "")

@@ -1,13 +1,26 @@
 """Performance of each group."""
 
+from collections.abc import Iterator, Sequence
+
 from markupsafe import Markup
 
 from evaluation.audit import Audit
 from evaluation.figures.forest import forest
-from evaluation.metric import METRICS
-from evaluation.section import Section, estimates_table, joined, measured, paragraph
+from evaluation.findings import Estimate, GroupSize
+from evaluation.metric import METRICS, Metric
+from evaluation.parts import named, parts
+from evaluation.section import (
+    Section,
+    bullets,
+    estimates_table,
+    in_words,
+    joined,
+    measured,
+    paragraph,
+)
 
-_PANELS = 3
+# Panels a forest plot, and metrics a table, that are wide enough to read on paper.
+_PANELS, _COLUMNS = 3, 6
 
 
 class Groups(Section):
@@ -18,19 +31,105 @@ class Groups(Section):
 
     def render(self, audit: Audit) -> Markup:
         """The section's body as HTML."""
-        first, target = audit.cohort[0].target, measured(audit)[0]
-        sizes = [s for s in audit.cohort if len(s.attributes) <= 1 and s.target == first]
-        metrics = [e.metric for e in audit.estimates if (e.target, e.group) == (target, "all")]
-        parts = [
-            paragraph(
-                "Lines are intervals over resampled patients, the dotted line is all samples. "
-                "Hollow grey groups rest on too few patients: they are listed, and never "
-                "ranked."
-            )
+        targets = measured(audit)
+        sizes = [size for size in _sizes(audit) if len(size.attributes) <= 1]
+        spec = audit.spec
+        how = (
+            "How well the model does in all samples and in each group. A number stands with "
+            f"the interval that holds the true value at {100 * spec.confidence:g} % confidence, "
+            "and below it with the patients that it rests on: the sick ones for a sensitivity, "
+            "say. ● is adequate; ◐ is imprecise, so read the interval and not the number (it is "
+            f"wider than {spec.widest:g}); ○ is insufficient (fewer than "
+            f"{spec.minimum_patients} patients): listed, never ranked. A dash is undefined, "
+            "with the reason."
+        )
+
+        def part(target: str) -> Markup:
+            return self._part(audit, target, sizes, drawn=target == targets[0])
+
+        cells = len(sizes) * len(spec.metrics)
+        tables = parts(targets, part, cells, "estimates")
+        return joined([paragraph(how), *self._findings(audit, targets[0], sizes), tables])
+
+    def _findings(
+        self, audit: Audit, target: str, sizes: Sequence[GroupSize]
+    ) -> Iterator[Markup]:
+        """The least well served group in words, and how much of all is to be relied on."""
+        groups = {size.group for size in sizes}
+        metrics = audit.spec.primary or audit.spec.metrics[:_PANELS]
+        sentences = [_worst(audit, metric, target, groups) for metric in metrics]
+        found = [each for each in audit.estimates if each.group in groups]
+        states = [each.state for each in found]
+        counts = [
+            f"{states.count(state):,} {state}"
+            for state in ("adequate", "imprecise", "insufficient", "undefined")
         ]
-        for start in range(0, len(metrics), _PANELS):
-            panel = metrics[start : start + _PANELS]
-            rows = [[audit.estimate(metric, size.group, target) for size in sizes] for metric in panel]
+        sentences.append(f"Of {len(found):,} numbers by group, {_and(counts)}.")
+        yield bullets(filter(None, sentences))
+
+    def _part(
+        self, audit: Audit, target: str, sizes: Sequence[GroupSize], *, drawn: bool
+    ) -> Markup:
+        metrics = [
+            each.metric
+            for each in audit.estimates
+            if (each.target, each.group) == (target, sizes[0].group)
+        ]
+        metrics.sort(key=lambda name: METRICS.get(name).reads != "decision")
+        shown = []
+        for panel in _in_runs(metrics, _PANELS) if drawn else ():
+            rows = [[audit.estimate(m, size.group, target) for size in sizes] for m in panel]
             title = "Forest plot of " + ", ".join(METRICS.get(m).label for m in panel)
-            parts.append(forest([size.group for size in sizes], rows, title))
-        return joined([*parts, estimates_table(audit, sizes, target)])
+            shown.append(forest([size.group for size in sizes], rows, title))
+        for reads, about in _ABOUT.items():
+            of_kind = [name for name in metrics if METRICS.get(name).reads == reads]
+            if of_kind and drawn:
+                shown.append(paragraph(about))
+            for columns in _in_runs(of_kind, _COLUMNS):
+                shown.append(estimates_table(audit, sizes, target, columns))
+        return joined(shown)
+
+
+_ABOUT = {
+    "decision": "At the operating point, that is, of the decisions as they would be taken:",
+    "score": "Of the scores themselves, whatever the threshold:",
+}
+
+
+def extreme(metric: Metric) -> str:
+    """Where the worst group of a metric lies."""
+    return {"higher": "lowest", "lower": "highest"}.get(
+        metric.better, f"farthest from {metric.ideal:g}"
+    )
+
+
+def _sizes(audit: Audit) -> list[GroupSize]:
+    return [size for size in audit.cohort if size.target == audit.cohort[0].target]
+
+
+def _worst(audit: Audit, name: str, target: str, groups: set[str]) -> str:
+    metric = METRICS.get(name)
+    of_metric: dict[str, Estimate] = {
+        each.group: each
+        for each in audit.estimates
+        if (each.metric, each.target) == (name, target) and each.group in groups
+    }
+    everyone = of_metric.pop("all", None)
+    ranked = [each for each in of_metric.values() if each.ranked]
+    if everyone is None or not ranked:
+        return ""
+    worst = min(ranked, key=lambda each: float(metric.goodness(each.value)))
+    about = f" of {named(target)}" if target else ""
+    return (
+        f"{metric.label}{about} is {extreme(metric)} for {worst.group}: "
+        f"{in_words(worst.value, worst.low, worst.high)}; in all samples it is "
+        f"{in_words(everyone.value, everyone.low, everyone.high)}."
+    )
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _in_runs(names: Sequence[str], most: int) -> list[Sequence[str]]:
+    return [names[start : start + most] for start in range(0, len(names), most)]

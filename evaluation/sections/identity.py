@@ -39,7 +39,11 @@ class Identity(Section):
             "state about the model was not checked."
         )
         hashes = [
-            (entry.what.capitalize(), entry.name, Markup("<code>{}</code>").format(entry.sha256))
+            (
+                entry.what.capitalize(),
+                entry.name,
+                Markup("<code>{}</code>").format(entry.sha256),
+            )
             for entry in inputs(audit)
         ]
         return joined(

@@ -60,7 +60,9 @@ def _own(audit: Audit) -> Iterator[str]:
     everywhere = [group for group in next(iter(found.values()), []) if group in nowhere]
     if everywhere:
         yield f"Nothing can be said about: {listed(everywhere, 12)}."
-    elsewhere = {target: [g for g in groups if g not in nowhere] for target, groups in found.items()}
+    elsewhere = {
+        target: [g for g in groups if g not in nowhere] for target, groups in found.items()
+    }
     partly = [f"{spoken(t)} ({listed(g, 3)})" for t, g in elsewhere.items() if g and t]
     if partly:
         yield f"Nothing can be said in some groups about: {listed(partly)}."
@@ -79,4 +81,3 @@ def _evidence(audit: Audit) -> str:
         "never ranked, so it takes no part in gaps and worst groups. Being left out is not being "
         "fair."
     )
-

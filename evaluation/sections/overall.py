@@ -126,12 +126,16 @@ def _small_multiples(audit: Audit, drawn: list[Curve], targets: list[str]) -> Ma
             if (each.metric, each.group) == (metric, "all")
         }
         headings = {
-            target: f"{spoken(target)} {number(values[target])}" if target in values else spoken(target)
+            target: f"{spoken(target)} {number(values[target])}"
+            if target in values
+            else spoken(target)
             for target in targets
         }
         curves = [curve for curve in whole if curve.kind == kind]
         name = METRICS.get(metric).label
-        figures.append(curves_by_target(curves, headings, f"{kind} curves, each with its {name}"))
+        figures.append(
+            curves_by_target(curves, headings, f"{kind} curves, each with its {name}")
+        )
     roc, precision = figures
     return joined([roc, folded("Precision-recall curves", precision)])
 

@@ -1,14 +1,17 @@
 """The metrics in other populations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
 
 from evaluation.audit import Audit
+from evaluation.breakdown import Breakdown
 from evaluation.figures.stress import Line, Panel, stress_curves
 from evaluation.metric import METRICS
 from evaluation.populations import (
+    AXES,
     at_home,
     failures,
     goodness,
@@ -28,10 +31,9 @@ from evaluation.section import (
     table,
     with_interval,
 )
-from evaluation.stress import Breakdown, Shift, StressCell
+from evaluation.stress import Scope, Shift, StressCell
 
 _PANELS = 4
-_CURVE = ("metric", "shift", "attribute", "category", "scope")
 _SHIFTS: dict[Shift, tuple[str, str]] = {
     "correlation": (
         "If the disease were tied to a group",
@@ -75,11 +77,11 @@ class Stress(Section):
             parts.append(Markup("<h3>{}</h3>").format(said))
             others = "The same numbers for every other target are in tables/stress.csv."
             parts.append(paragraph(others))
-        chief = _chief(audit, found)
-        parts += [paragraph(_largest_drop(found)), _worst_table(found, chief)]
+        metrics = _ordered(audit, found)
+        parts += [paragraph(_largest_drop(found)), _worst_table(found, metrics)]
         parts += [paragraph(each) for each in _unmoved(found)]
         for shift in _SHIFTS:
-            parts += _figure(audit, [cell for cell in found if cell.shift == shift], chief)
+            parts += _figure(audit, [cell for cell in found if cell.shift == shift], metrics)
         parts.append(folded(f"All {len(found):,} numbers", _matrix(found)))
         return joined(parts)
 
@@ -90,7 +92,7 @@ _HOW_TO_READ = (
     "images, the scores and the threshold are those of this sample. So this shows what a "
     "different mix of patients would do, and not what another scanner or another disease would "
     "do. Bands are intervals; the large mark is this sample as it is; hollow grey marks rest on "
-    "too few patients to be relied on."
+    "too few patients to be relied on; dotted lines are bounds of the policy."
 )
 
 
@@ -118,39 +120,26 @@ def _breakdowns(audit: Audit) -> list[Markup]:
     return parts
 
 
-_COUNTED = "For every target: whether a clause fails here already, or under how many shifts."
-
-
-def _counted(
-    found: Sequence[Breakdown], targets: Sequence[str], clauses: Sequence[str]
-) -> Markup:
-    def cell(target: str, clause: str) -> str:
-        some = [each for each in found if (each.target, each.clause) == (target, clause)]
-        broken = [each for each in some if each.side]
-        if any(each.side == "observed" for each in some):
-            return "fails here already"
-        return f"{len(broken) or 'none'} of {len(some)}" if some else UNDEFINED
-
-    rows = [(spoken(name), *(cell(name, clause) for clause in clauses)) for name in targets]
-    return table(["Target", *clauses], rows)
-
-
 def _listed(sentences: Sequence[str]) -> Markup:
     return Markup("<br>").join(each for each in sentences if each)
 
 
-def _chief(audit: Audit, found: Sequence[StressCell]) -> list[str]:
-    """The metrics to draw: those of the policy first."""
+def _ordered(audit: Audit, found: Sequence[StressCell]) -> list[str]:
+    """The metrics, those of the policy first."""
     asked = [each.metric for each in audit.policy.clause] if audit.policy else []
     names = list(dict.fromkeys(cell.metric for cell in found))
-    return sorted(names, key=lambda name: name not in asked)[:_PANELS]
+    return sorted(names, key=lambda name: name not in asked)
 
 
 def _largest_drop(found: Sequence[StressCell]) -> str:
     """The metric that loses most, in words."""
     whole = [cell for cell in found if cell.scope == "overall" and cell.state == "adequate"]
     here = {cell.metric: cell for cell in whole if at_home(cell)}
-    lost = [(goodness(cell) - goodness(here[cell.metric]), cell) for cell in whole if cell.metric in here]
+    lost = [
+        (goodness(cell) - goodness(here[cell.metric]), cell)
+        for cell in whole
+        if cell.metric in here
+    ]
     if not lost:
         return "Nothing can be said: no number over all samples has enough evidence."
     change, worst = min(lost, key=lambda each: each[0])
@@ -162,35 +151,6 @@ def _largest_drop(found: Sequence[StressCell]) -> str:
         f"{worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f}) in a population with "
         f"{population(worst)}."
     )
-
-
-def _worst_table(found: Sequence[StressCell], chief: Sequence[str]) -> Markup:
-    rows = []
-    for metric in chief:
-        for scope in ("overall", "worst group"):
-            cells = [c for c in found if (c.metric, c.scope) == (metric, scope)]
-            firm = [cell for cell in cells if cell.state == "adequate"]
-            if cells:
-                rows.append((METRICS.get(metric).label, *_worst_row(scope, firm)))
-    head = ["Metric", "Of", "In this sample", "At worst elsewhere", "In a population with"]
-    return table(head, rows)
-
-
-def _worst_row(scope: str, firm: Sequence[StressCell]) -> tuple[object, ...]:
-    of = "all samples" if scope == "overall" else "worst group"
-    home = [cell for cell in firm if at_home(cell)]
-    if not firm or not home:
-        return of, UNDEFINED, UNDEFINED, "too little evidence"
-    here, worst = min(home, key=goodness), min(firm, key=goodness)
-    shown = _with_group(here), _with_group(worst)
-    if not goodness(worst) < goodness(here) - 1e-6:
-        return of, shown[0], "nowhere worse", ""
-    return of, *shown, population(worst)
-
-
-def _with_group(cell: StressCell) -> Markup:
-    shown = with_interval(cell.value, cell.low, cell.high)
-    return shown if cell.scope == "overall" else shown + f" {cell.group}"
 
 
 def _unmoved(found: Sequence[StressCell]) -> Iterator[str]:
@@ -207,25 +167,38 @@ def _unmoved(found: Sequence[StressCell]) -> Iterator[str]:
             yield f"{', '.join(still)}: {why}"
 
 
-_WHY: tuple[tuple[Shift, str, str], ...] = (
+_WHY: tuple[tuple[Shift, Scope, str], ...] = (
     (
         "prevalence",
         "overall",
-        "the same at every prevalence, since they look at the diseased and the healthy apart.",
+        "the same at every prevalence, since diseased and healthy samples are looked at apart.",
+    ),
+    (
+        "correlation",
+        "worst group",
+        "the same in the worst group however the disease is tied to it, since its own diseased "
+        "and healthy samples stay as they are. Only the mix of groups changes.",
     ),
 )
 
 
 def _figure(
-    audit: Audit, cells: Sequence[StressCell], chief: Sequence[str]
+    audit: Audit, cells: Sequence[StressCell], metrics: Sequence[str]
 ) -> Iterator[Markup]:
-    """The curves of one shift, if any moves."""
-    rows = list(_rows(audit, cells, chief))
-    if not rows or not rows[0]:
+    """The curves of one shift, for the first metrics that it moves."""
+    moved = [name for name in metrics if moves(c for c in cells if c.metric == name)][:_PANELS]
+    if not moved:
         return
     shift = cells[0].shift
     heading, note = _SHIFTS[shift]
+    bounds = {name: _bounds(audit, name, shift) for name in moved}
+    rows = [
+        [Panel(_titled(name, about), lines(name), bounds[name]) for name in moved]
+        for about, lines in _rows(cells, moved)
+    ]
     yield Markup("<h3>{}</h3>").format(heading)
     yield paragraph(note)
-    metrics = ", ".join(METRICS.get(name).label for name in chief)
-    yield stress_curves(rows, f"{heading}: {metrics} by level of the shift")
+    drawn = ", ".join(METRICS.get(name).label for name in moved)
+    yield stress_curves(rows, f"{heading}: {drawn} by level of the shift")
+
+

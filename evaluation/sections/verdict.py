@@ -96,7 +96,10 @@ class Verdict(Section):
             ("Predictions", audit.source),
             ("Audited", _amount(audit)),
             *([("Questions", _questions(audit))] if len(audit.targets) > 1 else []),
-            ("Groups", f"by {listed(attributes)}" if attributes else "none: no attribute given"),
+            (
+                "Groups",
+                f"by {listed(attributes)}" if attributes else "none: no attribute given",
+            ),
             ("Decisions", decided(audit.thresholds)),
         ]
         return table(["", "What was audited"], rows)
@@ -105,9 +108,7 @@ class Verdict(Section):
 def in_short(audit: Audit) -> Iterator[str]:
     """The chief metric over all samples, and where groups differ, in sentences."""
     metric = chief_metric(audit)
-    whole = [
-        each for each in audit.estimates if each.group == "all" and each.metric == metric
-    ]
+    whole = [each for each in audit.estimates if each.group == "all" and each.metric == metric]
     if not whole:
         return
     first = min(whole, key=lambda each: each.target != MACRO)
@@ -126,7 +127,9 @@ def in_short(audit: Audit) -> Iterator[str]:
     if len(measured(audit)) == 1:
         yield from _widest(gaps, label)
     else:
-        yield from _by_finding(audit, [gap for gap in gaps if gap.target in audit.targets], label)
+        yield from _by_finding(
+            audit, [gap for gap in gaps if gap.target in audit.targets], label
+        )
 
 
 def cautions(audit: Audit) -> Iterator[str]:
@@ -173,7 +176,8 @@ def _found(clause: ClauseVerdict) -> str:
 
 def _amount(audit: Audit) -> str:
     everyone = max(
-        (size for size in audit.cohort if size.group == "all"), key=lambda size: size.images or 0
+        (size for size in audit.cohort if size.group == "all"),
+        key=lambda size: size.images or 0,
     )
     return f"{count(everyone.images)} test images of {count(everyone.patients)} patients"
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from evaluation.errors import Fault, InputError
+from evaluation.policy import shipped
 from evaluation.settings import parse_toml
 from service.errors import documented, not_found
 from service.queue import new_id
@@ -34,20 +35,37 @@ def request_audit(
     response: Response,
     predictions: Annotated[UploadFile, File(description="CSV or Parquet table.")],
     attributes: Annotated[
-        list[str], Form(description="Columns that groups are made of; repeated or with commas.")
-    ],
+        list[str] | None,
+        Form(description="Columns that groups are made of; repeated or with commas."),
+    ] = None,
+    settings: Annotated[
+        UploadFile | None,
+        File(description="TOML file with the tables audit and columns, as of the command."),
+    ] = None,
     policy: Annotated[UploadFile | None, File(description="Policy, a TOML file.")] = None,
+    policy_name: Annotated[
+        str | None, Form(description=f"Instead of a file: {', '.join(shipped())}.")
+    ] = None,
 ) -> Accepted:
     """Audit a predictions file: columns sample, patient, label, score, the attributes, split.
 
-    The table is checked before the answer, so a job that was taken on has a table that fits.
+    Several findings or classes, given decisions, weights and other names of columns are told in
+    the settings. The table is checked before the answer, so a job that was taken on has a table
+    that fits.
     """
+    if attributes is None and settings is None:
+        raise _no_attribute()
+    if policy is not None and policy_name is not None:
+        remedy = "Send the file or the name."
+        raise InputError(Fault("body", "a policy and a policy_name are given", remedy))
     job = new_id()
     folder = parts.layout.uploads / job
     request: dict[str, Any] = {
-        "attributes": _names(attributes),
-        "policy": None if policy is None else _read_policy(policy),
+        "settings": {} if settings is None else _read_toml(settings, "settings"),
+        "policy": policy_name if policy is None else _read_toml(policy, "policy"),
     }
+    if attributes is not None:
+        request["attributes"] = _names(attributes)
     try:
         request["name"] = _name(predictions)
         request["predictions"] = str(_keep(predictions, request["name"], folder))
@@ -75,9 +93,13 @@ def get_report(parts: Parts, audit: str) -> FileResponse:
 def _names(given: list[str]) -> list[str]:
     names = [name.strip() for part in given for name in part.split(",")]
     if not (named := list(dict.fromkeys(filter(None, names)))):
-        remedy = "Name the columns that groups are made of."
-        raise InputError(Fault("body", "no attribute is named", remedy, column="attributes"))
+        raise _no_attribute()
     return named
+
+
+def _no_attribute() -> InputError:
+    remedy = "Name the columns that groups are made of."
+    return InputError(Fault("body", "no attribute is named", remedy, column="attributes"))
 
 
 def _folder(parts: Services, audit: str) -> Path:
@@ -108,5 +130,5 @@ def _keep(upload: UploadFile, name: str, folder: Path) -> Path:
     return path
 
 
-def _read_policy(upload: UploadFile) -> dict[str, Any]:
-    return parse_toml(upload.file.read(), "body, policy")
+def _read_toml(upload: UploadFile, name: str) -> dict[str, Any]:
+    return parse_toml(upload.file.read(), f"body, {name}")

@@ -334,3 +334,42 @@ def test_what_processes_left_that_died_is_swept(worked):
     assert not (layout.audits / ".half").exists()
     assert not (layout.models / ".incoming-half").exists()
     new.rmdir()
+
+
+def test_settings_and_a_policy_by_name_say_what_the_command_line_would(worked, tmp_path):
+    from evaluation.request import AuditRequest
+    from evaluation.settings import read_toml
+
+    frame = table().rename(columns={"score": "risk"}).assign(age=range(80))
+    text = (
+        '[audit]\nmetrics = ["auroc", "accuracy"]\ndraws = 100\n'
+        '[[audit.attributes]]\nname = "age"\nbins = [40]\n[columns]\nscore = "risk"\n'
+    )
+    files = {
+        "predictions": ("mine.csv", frame.to_csv(index=False)),
+        "settings": ("audit.toml", text),
+    }
+    response = worked.client.post("/v1/audits", files=files, data={"policy_name": "research"})
+    made = worked.client.get(f"/v1/audits/{ended(worked, response)['result']['audit']}").text
+    (tmp_path / "mine.csv").write_text(frame.to_csv(index=False))
+    (tmp_path / "audit.toml").write_text(text)
+    request = AuditRequest.gather(read_toml(tmp_path / "audit.toml"), "audit.toml")
+    assert made == request.run(tmp_path / "mine.csv", "research").to_json()
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "said"),
+    [
+        ("[audit]\nmetrics = ['aurok']", {"attributes": "sex"}, "Did you mean 'auroc'"),
+        ("[columns]\nscoer = 'x'", {"attributes": "sex"}, "Did you mean 'score'"),
+        ("[audit", {"attributes": "sex"}, "not readable as TOML"),
+        ("", {"attributes": "sex", "policy_name": "screning"}, "Did you mean 'screening'"),
+    ],
+)
+def test_bad_settings_of_an_audit(worked, settings, data, said):
+    files = {
+        "predictions": ("mine.csv", table().to_csv(index=False)),
+        "settings": ("audit.toml", settings),
+    }
+    response = worked.client.post("/v1/audits", files=files, data=data)
+    assert said in is_problem(response, 422)["detail"]
