@@ -4,8 +4,10 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
+from evaluation.audit import Audit
 from evaluation.cli import main
 from tests.conftest import made_predictions
 
@@ -136,6 +138,7 @@ class Absent:
         if name.partition(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 sys.meta_path.insert(0, Absent())
+from evaluation.audit import Audit
 from evaluation.cli import main
 main()
 """
@@ -152,3 +155,117 @@ def test_a_command_whose_extra_is_absent_says_which(tmp_path):
     done = without_extras("train", tmp_path / "run.toml")
     assert done.returncode == 1
     assert "pip install 'evenscan[training]'" in done.stderr
+
+
+def test_a_changed_file_is_found(evenscan, tmp_path):
+    run(evenscan, tmp_path)
+    page = tmp_path / "out" / "report.html"
+    page.write_text(page.read_text().replace("PASS", "FAIL"))
+    done = evenscan("verify", tmp_path / "out")
+    assert done.returncode == 1
+    assert "report.html" in done.stderr
+
+
+def test_a_second_audit_goes_on_with_the_evidence(evenscan, tmp_path):
+    run(evenscan, tmp_path)
+    before = (tmp_path / "out" / "evidence.jsonl").read_text()
+    run(evenscan, tmp_path, minimum=0.99)
+    after = (tmp_path / "out" / "evidence.jsonl").read_text()
+    assert after.startswith(before)
+    assert evenscan("verify", tmp_path / "out").returncode == 0
+
+
+def test_a_report_is_made_again_for_sharing(evenscan, tmp_path):
+    table = made_predictions().astype({"sex": object})
+    table.loc[:7, "sex"] = "rare"  # four patients
+    run(evenscan, tmp_path, table=table)
+    source = tmp_path / "out" / "audit.json"
+    assert '"sex: rare"' in source.read_text()
+    done = evenscan("report", source, "--out", tmp_path / "shared", "--shareable")
+    assert done.returncode == 0, done.stderr
+    audit = Audit.read(tmp_path / "shared" / "audit.json")
+    hidden = next(size for size in audit.cohort if size.group == "sex: rare")
+    assert (hidden.patients, hidden.images) == (None, None)
+    assert "fewer than 11" in hidden.reason
+    done = evenscan("report", tmp_path / "p.csv", "--out", tmp_path / "no")
+    assert done.returncode == 1
+    assert "not readable as an audit" in done.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_settings_file_is_read_and_options_override_it(evenscan, tmp_path):
+    made = made_predictions().rename(columns={"score": "risk"})
+    settings = tmp_path / "audit.toml"
+    settings.write_text(
+        '[audit]\nmetrics = ["auroc", "accuracy"]\nseed = 3\n'
+        '[[audit.attributes]]\nname = "age"\nbins = [40]\n[columns]\nscore = "risk"\n'
+    )
+    extra = ("--settings", settings, "--metrics", "auroc")
+    done = run(evenscan, tmp_path, table=made, attributes="age", extra=extra)
+    assert done.returncode == 0, done.stderr
+    spec = Audit.read(tmp_path / "out" / "audit.json").spec
+    assert (spec.metrics, spec.seed, spec.attributes[0].bins) == (("auroc",), 3, (40.0,))
+    settings.write_text("[audit]\ndepht = 2\n")
+    done = run(evenscan, tmp_path, extra=("--settings", settings))
+    assert done.returncode == 1
+    assert "unknown key 'audit.depht'. Did you mean 'depth'?" in done.stderr
+
+
+def test_a_champion_is_compared_with(evenscan, tmp_path):
+    noise = np.random.default_rng(0).normal(scale=0.3, size=400)
+    made = made_predictions()
+    worse = made.assign(score=(made["score"] + noise).clip(0, 1))
+    worse.to_csv(tmp_path / "old.csv", index=False)
+    done = run(evenscan, tmp_path, table=made, extra=("--champion", tmp_path / "old.csv"))
+    assert done.returncode == 0, done.stderr
+    audit = Audit.read(tmp_path / "out" / "audit.json")
+    assert audit.champion == "old.csv"
+    assert next(c for c in audit.changes if c.metric == "auroc").low > 0
+
+
+BAD = {
+    "scores are logits": (lambda t: t.assign(score=t["score"] * 9 - 4), "apply a sigmoid"),
+    "scores are missing": (lambda t: t.assign(score=None), "score is missing"),
+    "labels are words": (
+        lambda t: t.assign(label=t["label"].map({1: "ill", 0: "well"})),
+        "--positive",
+    ),
+    "attribute all missing": (lambda t: t.assign(sex=None), "every value is missing"),
+    "200 categories": (
+        lambda t: t.assign(sex=[f"value {k % 200}" for k in range(len(t))]),
+        "200 distinct values",
+    ),
+    "no rows": (lambda t: t.iloc[:0], "no rows"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_tables_are_named_and_nothing_is_written(evenscan, tmp_path, name):
+    spoil, said = BAD[name]
+    done = run(evenscan, tmp_path, table=spoil(made_predictions()))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+ODD = {
+    "constant scores": lambda t: t.assign(score=0.5),
+    "one class": lambda t: t.assign(label=0),
+    "one-class group": lambda t: t.assign(label=t["label"].where(t["sex"] == "male", 1)),
+    "a group of one patient": lambda t: t.assign(
+        sex=t["sex"].astype(object).where(t.index > 1, "rare")
+    ),
+    "one row": lambda t: t.iloc[:1],
+    "one patient": lambda t: t.assign(patient="p"),
+    "ties": lambda t: t.assign(score=t["score"].round(1)),
+    "empty crossing": lambda t: t[(t["sex"] == "male") | (t["age"] < 50)],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_tables_get_evidence_states(evenscan, tmp_path, name):
+    done = run(evenscan, tmp_path, table=ODD[name](made_predictions()))
+    assert done.returncode in (0, 3, 4), done.stderr
+    audit = Audit.read(tmp_path / "out" / "audit.json")
+    for found in audit.estimates:
+        assert np.isnan(found.value) <= (found.state == "undefined" and bool(found.reason))
