@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from evaluation.metric import Array, Reads
 
 
-class Answered(ClassifierMixin, BaseEstimator):
+class Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Returns what it is asked about: samples are their own scores or decisions.
 
     Attributes:
@@ -45,8 +45,8 @@ def scored(scorer: Callable[..., Any]) -> tuple[Callable[..., Any], Reads]:
         scorer: Of (estimator, samples, label), as scikit-learn has it.
 
     Returns:
-        A function of label ``[n]`` and value ``[n]``, and of ``sample_weight=[n]`` if the scorer
-        takes weights; and whether the value is the score or the decision.
+        A function of label ``[n]`` and value ``[n]``, and of ``sample_weight=[n]`` if the
+        scorer takes weights; and whether the value is the score or the decision.
 
     Raises:
         Exception: Whatever the scorer raises when it is tried on both classes.

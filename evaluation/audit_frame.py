@@ -1,37 +1,18 @@
 """An audit of arrays as a table of groups, laid out as fairlearn's."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evaluation.bootstrap import Cube, Resampling, bootstrap, count_units
-from evaluation.errors import Fault, InputError
-from evaluation.fairness import ratio_extremes
+from evaluation.bootstrap import Cube
 from evaluation.feature_groups import FeatureGroups
-from evaluation.foreign_arrays import from_arrays, named_features
-from evaluation.foreign_metrics import as_metric
-from evaluation.gaps import extremes
-from evaluation.intervals import exact_reach, interval, is_degenerate, simultaneous_reach
-from evaluation.metric import REASONS, Array, Metric
-from evaluation.to_overall import Furthest, furthest
-
-Given = str | Metric | Callable[..., Any]
-Method = Literal["between_groups", "to_overall"]
-
-
-class _Side(NamedTuple):
-    """The defined groups of one part of the samples, in one metric."""
-
-    metric: Metric
-    point: Array
-    draws: Array
-    units: list[int]
-    overall: float
-    overall_draws: Array
+from evaluation.group_comparison import Compared, Method, Side, difference, extreme, ratio
+from evaluation.intervals import Interval, interval
+from evaluation.metric import REASONS, Array
 
 
 @dataclass(frozen=True)
@@ -39,17 +20,17 @@ class AuditFrame:
     """Metrics by group, their extremes and comparisons, with intervals.
 
     Named and laid out as ``fairlearn.metrics.MetricFrame``: a Series of metrics, or a number if
-    one metric was given by itself; with control features one row for each of their groups. Where
-    nothing is undefined its numbers are fairlearn's. It differs on purpose:
+    one metric was given by itself; with control features one row for each of their groups.
+    Where nothing is undefined its numbers are fairlearn's. It differs on purpose:
 
     - Patients are resampled, not rows: images of one patient are no independent evidence.
     - What is undefined is NaN, with the reason in :attr:`reasons`, even where the metric's own
       library says 0. Undefined groups take no part in extremes and comparisons, and these are
       NaN with fewer than two groups left: nothing was compared, so nothing was found equal.
     - A ratio over a group's 0 is NaN.
-    - Intervals are pairs (low, high) at one confidence. Those of differences and ratios hold for
-      all groups at once and are cut at no difference: they contain 0 (or 1) where the groups
-      may be alike, which the percentiles of a maximum of noisy differences never do.
+    - Intervals are pairs (low, high) at one confidence. Those of differences and ratios hold
+      for all groups at once and are cut at no difference: they contain 0 (or 1) where the
+      groups may be alike, which the percentiles of a maximum of noisy differences never do.
 
     Attributes:
         columns: Names of the metrics.
@@ -117,84 +98,76 @@ class AuditFrame:
 
     def group_min(self) -> Any:
         """Smallest value of each metric; NaN if no group has any."""
-        return self._compared(lambda side: _extreme(side, np.min, self.confidence)[0])
+        return self._compared(extreme, "min")[0]
 
     def group_min_ci(self) -> list[Any]:
         """Interval of the smallest true value, from how far all groups stray together."""
-        return self._pair(lambda side: _extreme(side, np.min, self.confidence))
+        return self._compared(extreme, "min")[1:]
 
     def group_max(self) -> Any:
         """Largest value of each metric; NaN if no group has any."""
-        return self._compared(lambda side: _extreme(side, np.max, self.confidence)[0])
+        return self._compared(extreme, "max")[0]
 
     def group_max_ci(self) -> list[Any]:
         """Interval of the largest true value, from how far all groups stray together."""
-        return self._pair(lambda side: _extreme(side, np.max, self.confidence))
+        return self._compared(extreme, "max")[1:]
 
     def difference(self, method: Method = "between_groups") -> Any:
         """Largest difference between two groups, or of a group from all samples; >= 0."""
-        return self._compared(lambda side: _difference(side, method, self.confidence)[0])
+        return self._compared(difference, method)[0]
 
     def difference_ci(self, method: Method = "between_groups") -> list[Any]:
-        """Simultaneous interval of the largest true difference; 0 if groups may be alike."""
-        return self._pair(lambda side: _difference(side, method, self.confidence))
+        """Simultaneous interval of the largest true difference; from 0 if all may be alike."""
+        return self._compared(difference, method)[1:]
 
     def ratio(self, method: Method = "between_groups") -> Any:
-        """Smallest ratio of two groups, or of a group and all samples; in [0, 1]."""
-        return self._compared(lambda side: _ratio(side, method, self.confidence)[0])
+        """Smallest ratio of two groups, or of a group and all samples; in (0, 1]."""
+        return self._compared(ratio, method)[0]
 
     def ratio_ci(self, method: Method = "between_groups") -> list[Any]:
-        """Simultaneous interval of the smallest true ratio; 1 if groups may be alike."""
-        return self._pair(lambda side: _ratio(side, method, self.confidence))
+        """Simultaneous interval of the smallest true ratio; up to 1 if all may be alike."""
+        return self._compared(ratio, method)[1:]
 
     @property
     def _parts(self) -> int:
         return len(self.grouped.parts)
 
     @cached_property
-    def _intervals(self) -> list[list[Any]]:
-        return [
-            [self._interval(g, m) for m in range(len(self.columns))]
-            for g in range(len(self.grouped.groups))
-        ]
+    def _intervals(self) -> list[list[Interval]]:
+        groups, metrics = range(len(self.grouped.groups)), range(len(self.columns))
+        return [[self._interval(g, m) for m in metrics] for g in groups]
 
     @property
     def _ends(self) -> Array:
         """``[2, group, metric]``."""
-        return np.array([[[e.low, e.high] for e in row] for row in self._intervals]).transpose(
-            2, 0, 1
-        )
+        ends = np.array([[each[:2] for each in row] for row in self._intervals])
+        return np.moveaxis(ends, -1, 0)
 
-    def _interval(self, g: int, m: int) -> Any:
+    def _interval(self, g: int, m: int) -> Interval:
         metric, point = self.cube.measures[m].metric, float(self.cube.point[g, m])
         drawn = self.cube.draws[:, g, m]
         return interval(metric, point, drawn, int(self.units[g, m]), self.confidence)
 
     def _reason(self, g: int, m: int) -> str:
         if not np.isnan(self.cube.point[g, m]):
-            return str(self._intervals[g][m].reason)
+            return self._intervals[g][m].reason
         if len(self.grouped.groups[g].rows) == 0:
             return REASONS["any"]
         needs = self.cube.measures[m].metric.needs
         undefined = "not defined for these scores and labels"
         return REASONS[needs] if self.units[g, m] == 0 else undefined
 
-    def _compared(self, compare: Callable[[_Side], float]) -> Any:
-        """A number for each part of the samples and metric, laid out."""
-        metrics = range(len(self.columns))
-        return self._laid_out(
-            np.array(
-                [[compare(self._side(p, m)) for m in metrics] for p in range(self._parts)]
-            )
-        )
+    def _compared(self, compare: Callable[[Side, Any, float], Compared], how: str) -> list[Any]:
+        """Value, lower and upper end of a comparison in each part and metric, laid out."""
+        found = [
+            [compare(self._side(p, m), how, self.confidence) for m in range(len(self.columns))]
+            for p in range(self._parts)
+        ]
+        return [self._laid_out(each) for each in np.moveaxis(np.array(found), -1, 0)]
 
-    def _pair(self, compare: Callable[[_Side], Furthest]) -> list[Any]:
-        low, high = (lambda side: compare(side).low), (lambda side: compare(side).high)
-        return [self._compared(low), self._compared(high)]
-
-    def _side(self, part: int, m: int) -> _Side:
+    def _side(self, part: int, m: int) -> Side:
         inside = [g for g in self.grouped.parts[part] if not np.isnan(self.cube.point[g, m])]
-        return _Side(
+        return Side(
             self.cube.measures[m].metric,
             self.cube.point[inside, m],
             self.cube.draws[:, inside, m],

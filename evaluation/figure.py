@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # A blue of Okabe and Ito's palette, which colour-blind readers can tell from grey.
 BLUE, GREY = "#0072b2", "#6b7280"
@@ -32,6 +33,7 @@ _STYLE: dict[Any, Any] = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _DROPPED = ("metadata", "style")
 _PLACES = ("d", "x", "y", "x1", "y1", "x2", "y2", "points", "width", "height")
+_ID = re.compile(r"#[mph][0-9a-f]{10}\b")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -53,6 +55,7 @@ def drawing(width: float, height: float, title: str, draw: Callable[[Figure], No
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
     text = buffer.getvalue()
     svg = _compact(ElementTree.fromstring(_NOT_XML.sub("", text[text.index("<svg") :])))
+    _say_once(svg)
     _name_ids(svg, hashlib.sha256(text.encode()).hexdigest()[:6])
     for name in ("width", "height", "version"):
         svg.attrib.pop(name, None)
@@ -73,6 +76,17 @@ def shortened(name: str, most: int = 32) -> str:
     'site: a very long n…'
     """
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def label_below(panels: NDArray[Any], shown: int) -> None:
+    """Number the axis below the lowest panel of each column, if the last row is not full.
+
+    Args:
+        panels: ``[row, column]`` axes that share their horizontal axis.
+        shown: How many of them, row by row, are visible.
+    """
+    for axes in panels.ravel()[max(shown - panels.shape[1], 0) : shown]:
+        axes.tick_params(labelbottom=True)
 
 
 def _compact(element: ElementTree.Element) -> ElementTree.Element:
@@ -114,15 +128,27 @@ def _rounded(value: str) -> str:
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(value.split()))
 
 
+def _say_once(svg: ElementTree.Element) -> None:
+    """Leave out styles that a symbol has itself, and those that all of a group share."""
+    symbols = {f"#{each.get('id')}": each.get("style") for each in svg.iter("path")}
+    for use in svg.iter("use"):
+        if use.get("style") == symbols.get(use.get("href", ""), ""):
+            use.attrib.pop("style", None)
+    for group in svg.iter("g"):
+        styles = {child.get("style") for child in group}
+        if len(styles) == 1 and None not in styles and "style" not in group.attrib:
+            for child in group:
+                group.set("style", child.attrib.pop("style", ""))
+
+
 def _name_ids(svg: ElementTree.Element, suffix: str) -> None:
-    """Give what is referred to a name of its own, since a page holds many figures."""
+    """Give what is referred to a short name of its own, since a page holds many figures."""
     values = [value for each in svg.iter() for value in each.attrib.values()]
-    used = {name for value in values for name in re.findall(r"#([mph][0-9a-f]{10})\b", value)}
+    used = dict.fromkeys(name for value in values for name in _ID.findall(value))
+    names = {name: f"#f{suffix}{place}" for place, name in enumerate(used)}
     for each in svg.iter():
-        if each.get("id") not in used:
-            each.attrib.pop("id", None)
+        if (given := each.attrib.pop("id", None)) and f"#{given}" in names:
+            each.set("id", names[f"#{given}"][1:])
         for key, value in each.attrib.items():
-            if key == "id":
-                each.set(key, value + suffix)
-            elif "#" in value:
-                each.set(key, re.sub(r"#([mph][0-9a-f]{10})\b", rf"#\g<1>{suffix}", value))
+            if "#" in value:
+                each.set(key, _ID.sub(lambda found: names[found[0]], value))

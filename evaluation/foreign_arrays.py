@@ -72,10 +72,11 @@ def from_arrays(
         raise InputError(*faults)
     table = pd.DataFrame(columns | features | controls)
     table["sample"] = np.arange(len(table))
-    roles = {role: role for role in ("decision", "weight") if role in columns}
-    named = Columns(**roles, patient="patient" if "patient" in columns else None)
-    attributes = [*controls, *features]
-    return Predictions.from_table(table, attributes, named, "arrays")
+    decision, weight, whose = (
+        role if role in columns else None for role in ("decision", "weight", "patient")
+    )
+    named = Columns(decision=decision, weight=weight, patient=whose)
+    return Predictions.from_table(table, [*controls, *features], named, "arrays")
 
 
 def named_features(features: Any, stem: str) -> dict[str, Array]:
@@ -103,10 +104,10 @@ def named_features(features: Any, stem: str) -> dict[str, Array]:
 
 def _matched(values: Any, positive: object) -> Array:
     """Whether each value is the positive class; missing values stay missing."""
-    column = pd.Series(_column(values))
+    column = _column(values)
     if positive is None:
-        return column.to_numpy()
-    return (column == positive).astype(float).where(column.notna()).to_numpy()
+        return column
+    return np.where(pd.isna(column), np.nan, column.astype(object) == positive)
 
 
 def _column(values: Any) -> Array:
@@ -127,7 +128,7 @@ def _name_faults(names: list[str]) -> Iterator[Fault]:
 
 
 def _faults(columns: dict[str, Array], features: dict[str, Array]) -> Iterator[Fault]:
-    rows = len(columns["label"])
+    rows = columns["label"].size
     if not features:
         yield Fault("sensitive_features", "there is none", "Give at least one.")
     for name, column in (columns | features).items():

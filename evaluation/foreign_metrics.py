@@ -160,7 +160,11 @@ def _scorer(scorer: Callable[..., Any], name: str, where: str) -> Metric:
     like = _like_scorer(stem, reads)
     changed: dict[str, Any] = {"reads": reads, "better": "higher"}
     if stem.startswith("neg_"):
-        changed |= {"proportion": False, "lowest": -like.highest, "highest": -like.lowest}
+        changed |= {
+            "proportion": False,
+            "lowest": 0.0 - like.highest,
+            "highest": 0.0 - like.lowest,
+        }
     return _tried(_looped(function, name, like, changed), where)
 
 

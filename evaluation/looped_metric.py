@@ -15,7 +15,8 @@ from evaluation.metric import Array
 class Looped:
     """The function of a metric that another library computes.
 
-    One call a draw and group: about a thousand times slower than a metric of this package.
+    One call a draw and group, of a millisecond or more: a thousand draws of 15 groups take a
+    quarter of a minute, where a metric of this package takes at most a few seconds.
 
     Attributes:
         name: Name of the metric.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from evaluation.section import folded, joined, paragraph, spoken
+from evaluation.target import MACRO
 
 # A page that is mailed, or printed, does not hold every number of fifty groups and findings.
 MOST_CELLS = 1500
@@ -34,6 +35,15 @@ def parts(
     left = len(targets) - room
     note = f"There is no room for {left} more here; they are in tables/{file}.csv."
     return joined([*opened, *closed, *([paragraph(note)] if left > 0 else [])])
+
+
+def of_target(target: str) -> str:
+    """Whose number it is, within a sentence; nothing if there is only one target.
+
+    >>> of_target("macro"), of_target("pneumonia"), of_target("")
+    (' of the mean of all', ' of pneumonia', '')
+    """
+    return (" of the " if target == MACRO else " of ") + named(target) if target else ""
 
 
 def named(target: str) -> str:

@@ -1,5 +1,8 @@
 """The report as PDF."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from evaluation.audit import Audit
@@ -32,7 +35,8 @@ def print_pdf(page: str, audit: Audit) -> bytes:
     References:
         Coalition for Health AI, *Applied Model Card*, schema v0.2, on cards as PDF.
     """
-    document = _weasyprint().HTML(string=page).render()
+    with _without_warnings():
+        document = _weasyprint().HTML(string=page).render()
     program = f"Evenscan {audit.evenscan}"
     card = CARDS.get("chai")().render(audit, audit.about)
     document.metadata.generator = program
@@ -48,6 +52,18 @@ def print_pdf(page: str, audit: Audit) -> bytes:
         custom_metadata=True, pdf_identifier=audit.digest.encode(), pdf_tags=True
     )
     return printed
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep back the thousands of warnings about styles that only browsers and figures know."""
+    logger = logging.getLogger("weasyprint")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _weasyprint() -> Any:

@@ -1,11 +1,11 @@
 """The populations of the stress matrix in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from evaluation.breakdown import Breakdown
-from evaluation.metric import METRICS, Array
+from evaluation.metric import METRICS
 from evaluation.stress import Shift, StressCell
 
 #: What is on the axis of a curve.
@@ -57,8 +57,8 @@ def measured_in(found: StressCell | Breakdown) -> str:
 
 
 def goodness(cell: StressCell) -> float:
-    """The value turned so that larger is better."""
-    return float(METRICS.get(cell.metric).goodness(np.array(cell.value)))
+    """The value turned so that larger is better; rounding makes no two cells differ."""
+    return round(float(METRICS.get(cell.metric).goodness(np.array(cell.value))), 9)
 
 
 def at_home(cell: StressCell) -> bool:
@@ -67,9 +67,17 @@ def at_home(cell: StressCell) -> bool:
 
 
 def moves(cells: Iterable[StressCell]) -> bool:
-    """Whether a metric differs between populations at all, beyond rounding."""
-    values: Array = np.array([cell.value for cell in cells if cell.state == "adequate"])
-    return len(values) > 1 and bool(np.ptp(values) > 1e-6)
+    """Whether a metric differs between populations, on any of its curves, beyond rounding.
+
+    Args:
+        cells: Of one metric; those that are not adequate are passed over.
+    """
+    curves: dict[tuple[str, ...], list[float]] = {}
+    for cell in cells:
+        if cell.state == "adequate":
+            curve = (cell.shift, cell.attribute, cell.category, cell.scope)
+            curves.setdefault(curve, []).append(cell.value)
+    return any(np.ptp(values) > 1e-6 for values in curves.values())
 
 
 def failures(found: Sequence[Breakdown]) -> list[str]:
@@ -86,7 +94,7 @@ def failures(found: Sequence[Breakdown]) -> list[str]:
         if broken:
             places = "; ".join(_place(each) for each in broken)
             sentences.append(f"{_ONSET[shift]}: {places}.")
-    return [*sentences, _rest(found)]
+    return [*sentences, *_rest(found)]
 
 
 _ONCE = {"below": "down to", "above": "up to"}
@@ -107,12 +115,13 @@ def _place(found: Breakdown) -> str:
     return f"{about}{away} ({measured_in(found)})"
 
 
-def _rest(found: Sequence[Breakdown]) -> str:
+def _rest(found: Sequence[Breakdown]) -> Iterator[str]:
     """What can be said of the shifts under which nothing fails."""
     sound = [each for each in found if not each.side]
-    whole = sum(not each.reason for each in sound)
-    if not sound:
-        return ""
-    unclear = f"; under {len(sound) - whole} not every level could be judged"
-    said = f"Under {len(sound)} of {len(found)} shifts no failure was found"
-    return said + (unclear if whole < len(sound) else "") + "."
+    unclear = sum(bool(each.reason) for each in sound)
+    if sound:
+        under = "any" if len(sound) == len(found) else f"{len(sound)}"
+        judged = (
+            f"; under {unclear} of these not every level could be judged" if unclear else ""
+        )
+        yield f"No failure was found under {under} of {len(found)} shifts{judged}."

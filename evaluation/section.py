@@ -48,15 +48,16 @@ def number(value: float) -> str:
     >>> number(0.12345), number(float("nan"))
     ('0.123', '–')
     """
-    return UNDEFINED if np.isnan(value) else f"{value:.3f}"
+    # A difference that rounds to 0 has no sign.
+    return UNDEFINED if np.isnan(value) else f"{round(value, 3) + 0:.3f}"
 
 
 def with_interval(value: float, low: float, high: float) -> Markup:
     """A number with its interval; a dash where undefined."""
     if np.isnan(value):
-        return Markup(f'<span class="undefined">{UNDEFINED}</span>')
+        return Markup(f"<small>{UNDEFINED}</small>")
     ends = "no interval" if np.isnan([low, high]).any() else f"{number(low)} to {number(high)}"
-    return Markup('{} <span class="interval">{}</span>').format(number(value), ends)
+    return Markup("{} <small>{}</small>").format(number(value), ends)
 
 
 def in_words(value: float, low: float, high: float) -> str:
@@ -149,6 +150,11 @@ def count(number: int | None) -> str:
     return UNDEFINED if number is None else f"{number:,}"
 
 
+def question(audit: Audit) -> str:
+    """What one target of the audit is called, as the head of a column."""
+    return "Class" if audit.task == "multiclass" else "Finding"
+
+
 def meaning(metric: str) -> str:
     """What a metric is: the first sentence of its documentation, without the formula.
 
@@ -196,7 +202,8 @@ def how_chosen(threshold: Threshold) -> str:
         "highest score": "no threshold: the highest score decides",
         "fixed": f"fixed before the audit{flattered}",
         "youden": f"chosen on {rows} (the largest sum of sensitivity and specificity)",
-        "convention": f"the convention: none was given, and {rows} are too few to choose one on",
+        "convention": f"the convention: none was given, and {rows} are too few to choose one "
+        "on",
     }[threshold.rule]
 
 
@@ -246,7 +253,7 @@ def evidence(state: str, patients: int | None, reason: str = "") -> str:
     """
     said = f": {reason}" if reason else ""
     if state == "undefined":
-        return f"undefined{said}"
+        return reason if reason.startswith(state) else f"{state}{said}"
     if state == "insufficient":
         return f"○ insufficient{said}"
     return f"{'◐ imprecise, ' if state == 'imprecise' else '● '}{count(patients)}{said}"
@@ -254,7 +261,12 @@ def evidence(state: str, patients: int | None, reason: str = "") -> str:
 
 def estimate_cell(found: Estimate) -> Markup:
     """An estimate in a table: the number, its interval, and below what it rests on."""
-    note = evidence(found.state, found.units, found.reason)
-    return with_interval(found.value, found.low, found.high) + Markup(
-        '<br><span class="reason">{}</span>'
-    ).format(note)
+    return resting_on(
+        found.value, found.low, found.high, evidence(found.state, found.units, found.reason)
+    )
+
+
+def resting_on(value: float, low: float, high: float, note: str) -> Markup:
+    """A number with its interval and, below, a note of what it rests on."""
+    shown = with_interval(value, low, high)
+    return shown + Markup("<br><small>{}</small>").format(note) if note else shown

@@ -4,27 +4,74 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from evaluation.audit import Audit
-from evaluation.figures.stress import Line, Panel
+from evaluation.figures.stress import Line, Panel, Row
 from evaluation.metric import METRICS
-from evaluation.populations import group, measured_in
-from evaluation.stress import Shift, StressCell
+from evaluation.policy import Policy
+from evaluation.populations import group, measured_in, moves
+from evaluation.stress import StressCell
 
-def _titled(metric: str, about: str) -> str:
-    label = METRICS.get(metric).label
-    return f"{label}, {about}" if about else label
+_MOST = 4
+
+
+def panels(
+    policy: Policy | None, cells: Sequence[StressCell], metrics: Sequence[str]
+) -> list[Row]:
+    """The panels of one shift: a metric across, a row an attribute where groups are tied.
+
+    Args:
+        policy: Whose bounds are drawn.
+        cells: Of one target and shift.
+        metrics: In the order of their importance.
+
+    Returns:
+        Rows of equally many panels, four at most, of the first metrics that the shift moves;
+        none if it moves nothing.
+    """
+    moved = [name for name in metrics if moves(c for c in cells if c.metric == name)][:_MOST]
+    if not moved:
+        return []
+    bounds = {name: _bounds(policy, name, cells[0].shift) for name in moved}
+    return [
+        Row(
+            about,
+            [
+                Panel(METRICS.get(name).label, _lines(drawn, name), bounds[name])
+                for name in moved
+            ],
+        )
+        for about, drawn in _rows(cells, moved)
+    ]
 
 
 def _rows(
     cells: Sequence[StressCell], metrics: Sequence[str]
-) -> Iterator[tuple[str, Callable[[str], list[Line]]]]:
-    """What each row of panels is about, and its lines by metric."""
-    if cells[0].shift != "correlation":
-        yield "", partial(_lines, _liveliest(cells, metrics))
-        return
-    for attribute in dict.fromkeys(cell.attribute for cell in cells):
-        drawn = _liveliest([c for c in cells if c.attribute == attribute], metrics)
-        yield group(drawn[0]), partial(_lines, drawn)
+) -> Iterator[tuple[str, list[StressCell]]]:
+    """What each row is about, and the curves in it."""
+    attributes = dict.fromkeys(cell.attribute for cell in cells)
+    liveliest = [
+        _liveliest([cell for cell in cells if cell.attribute == name], metrics)
+        for name in attributes
+    ]
+    if cells[0].shift == "correlation":
+        yield from ((group(drawn[0]), drawn) for drawn in liveliest)
+    else:
+        yield "", [cell for drawn in liveliest for cell in drawn]
+
+
+def _liveliest(cells: Sequence[StressCell], metrics: Sequence[str]) -> list[StressCell]:
+    """Of one attribute the curves of the category along which the metrics move most."""
+    by_category: dict[str, list[StressCell]] = {}
+    for cell in cells:
+        by_category.setdefault(cell.category, []).append(cell)
+    return max(by_category.values(), key=lambda inside: _movement(inside, metrics))
+
+
+def _movement(cells: Sequence[StressCell], metrics: Sequence[str]) -> float:
+    total = 0.0
+    for name in metrics:
+        values = [c.value for c in cells if c.metric == name and c.state == "adequate"]
+        total += float(np.ptp(values)) if values else 0.0
+    return total
 
 
 def _lines(cells: Sequence[StressCell], metric: str) -> list[Line]:
@@ -43,38 +90,13 @@ def _line_name(cell: StressCell) -> str:
     return "worst group" if cell.category and cell.scope != "overall" else measured_in(cell)
 
 
-def _liveliest(cells: Sequence[StressCell], metrics: Sequence[str]) -> list[StressCell]:
-    """Of each attribute the category along whose curves the metrics move most."""
-    kept: list[StressCell] = []
-    for attribute in dict.fromkeys(cell.attribute for cell in cells):
-        inside = [cell for cell in cells if cell.attribute == attribute]
-        categories = list(dict.fromkeys(cell.category for cell in inside))
-        best = max(categories, key=lambda name: _range(inside, name, metrics))
-        kept += [cell for cell in inside if cell.category == best]
-    return kept
-
-
-def _range(cells: Sequence[StressCell], category: str, metrics: Sequence[str]) -> float:
-    total = 0.0
-    for metric in metrics:
-        values = [
-            cell.value
-            for cell in cells
-            if (cell.metric, cell.category, cell.state) == (metric, category, "adequate")
-        ]
-        total += float(np.ptp(values)) if values else 0.0
-    return total
-
-
-def _bounds(audit: Audit, metric: str, shift: Shift) -> list[float]:
-    """What the policy asks of the metric, overall, of groups, and under this shift."""
-    asked = ("overall", "each group", "worst group")
+def _bounds(policy: Policy | None, metric: str, shift: str) -> list[float]:
+    """What is asked of the metric, of all samples, of groups, and under this shift."""
+    anywhere = ("overall", "each group", "worst group")
     return [
         bound
-        for clause in (audit.policy.clause if audit.policy else ())
-        if clause.metric == metric and (clause.quantity in asked or clause.shift == shift)
+        for clause in (policy.clause if policy else ())
+        if clause.metric == metric and (clause.quantity in anywhere or clause.shift == shift)
         for bound in (clause.least, clause.maximum)
         if bound is not None
     ]
-
-

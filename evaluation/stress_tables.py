@@ -6,80 +6,95 @@ from markupsafe import Markup
 
 from evaluation.breakdown import Breakdown
 from evaluation.metric import METRICS
-from evaluation.populations import AXES, at_home, goodness, group, level, measured_in, population
+from evaluation.populations import (
+    AXES,
+    at_home,
+    goodness,
+    group,
+    level,
+    measured_in,
+    population,
+)
 from evaluation.section import UNDEFINED, joined, paragraph, spoken, table, with_interval
 from evaluation.stress import Shift, StressCell
 
-def _worst_table(found: Sequence[StressCell], metrics: Sequence[str]) -> Markup:
+_SIGNS = (
+    "* is this sample itself. ? rests on too few patients, whose effective number follows. "
+    "– is undefined: there is no such population, or the metric has no value in it."
+)
+
+
+def worst_elsewhere(found: Sequence[StressCell], metrics: Sequence[str]) -> Markup:
+    """Each metric here and in the worst population, over all samples and in the worst group.
+
+    Args:
+        found: Of one target.
+        metrics: In the order of the rows.
+    """
     rows = []
     for metric in metrics:
-        for scope in ("overall", "worst group"):
+        for scope, of in (("overall", "all samples"), ("worst group", "worst group")):
             cells = [c for c in found if (c.metric, c.scope) == (metric, scope)]
             firm = [cell for cell in cells if cell.state == "adequate"]
             if cells:
-                rows.append((METRICS.get(metric).label, *_worst_row(scope, firm)))
+                rows.append((METRICS.get(metric).label, of, *_here_and_worst(firm)))
     head = ["Metric", "Of", "In this sample", "At worst elsewhere", "In a population with"]
     return table(head, rows)
 
 
-def _worst_row(scope: str, firm: Sequence[StressCell]) -> tuple[object, ...]:
-    of = "all samples" if scope == "overall" else "worst group"
+def _here_and_worst(firm: Sequence[StressCell]) -> tuple[object, ...]:
     home = [cell for cell in firm if at_home(cell)]
-    if not firm or not home:
-        return of, UNDEFINED, UNDEFINED, "too little evidence"
+    if not home:
+        return UNDEFINED, UNDEFINED, "too little evidence"
     here, worst = min(home, key=goodness), min(firm, key=goodness)
-    shown = _with_group(here), _with_group(worst)
-    if not goodness(worst) < goodness(here) - 1e-6:
-        return of, shown[0], "nowhere worse", ""
-    return of, *shown, population(worst)
+    if not goodness(worst) < goodness(here) - 0.0005:
+        return _with_group(here), "nowhere worse", ""
+    return _with_group(here), _with_group(worst), population(worst)
 
 
 def _with_group(cell: StressCell) -> Markup:
     shown = with_interval(cell.value, cell.low, cell.high)
-    return shown if cell.scope == "overall" else shown + f" {cell.group}"
+    return shown if cell.scope == "overall" else Markup("{} {}").format(shown, cell.group)
 
 
-_COUNTED = "For every target: whether a clause fails here already, or under how many shifts."
-
-
-def _counted(
-    found: Sequence[Breakdown], targets: Sequence[str], clauses: Sequence[str]
-) -> Markup:
-    def cell(target: str, clause: str) -> str:
-        some = [each for each in found if (each.target, each.clause) == (target, clause)]
-        broken = [each for each in some if each.side]
-        if any(each.side == "observed" for each in some):
-            return "fails here already"
-        return f"{len(broken) or 'none'} of {len(some)}" if some else UNDEFINED
-
-    rows = [(spoken(name), *(cell(name, clause) for clause in clauses)) for name in targets]
+def counted(found: Sequence[Breakdown]) -> Markup:
+    """Each target and clause: under how many shifts it begins to fail."""
+    cells: dict[tuple[str, str], list[Breakdown]] = {}
+    for each in found:
+        cells.setdefault((each.target, each.clause), []).append(each)
+    clauses = list(dict.fromkeys(clause for _, clause in cells))
+    rows = [
+        (spoken(name), *(_how_many(cells.get((name, clause), [])) for clause in clauses))
+        for name in dict.fromkeys(name for name, _ in cells)
+    ]
     return table(["Target", *clauses], rows)
 
 
-def _matrix(found: Sequence[StressCell]) -> Markup:
-    """Every number: a table for each shift, levels across."""
+def _how_many(found: Sequence[Breakdown]) -> str:
+    if not found:
+        return UNDEFINED
+    if any(each.side == "observed" for each in found):
+        return "fails here already"
+    broken = sum(bool(each.side) for each in found)
+    return f"{broken or 'none'} of {len(found)}"
+
+
+def every_number(found: Sequence[StressCell]) -> Markup:
+    """All cells of a target: a table for each shift, levels across."""
     families: dict[tuple[Shift, str], list[StressCell]] = {}
     for cell in found:
         families.setdefault((cell.shift, group(cell)), []).append(cell)
     parts = [paragraph(_SIGNS)]
     for (shift, about), cells in families.items():
-        name = AXES[shift] if shift != "worst case" else "Worst case, samples moved"
-        parts.append(Markup("<h4>{}</h4>").format(f"{name}: {about}" if about else name))
-        parts.append(_family(cells))
+        name = f"{AXES[shift]}: {about}" if about else AXES[shift]
+        parts += [Markup("<h4>{}</h4>").format(name), _family(cells)]
     return joined(parts)
 
 
-_SIGNS = (
-    "* is this sample itself. ? rests on too few effective patients, whose number follows. – is "
-    "undefined: no such population exists with this prevalence and these groups, or the metric "
-    "has no value in it."
-)
-
-
 def _family(cells: Sequence[StressCell]) -> Markup:
+    shift, home = cells[0].shift, cells[0].observed
     levels = sorted({cell.level for cell in cells})
-    home = cells[0].observed
-    head = ["Metric", "Of", *(_level_head(cells[0].shift, each, home) for each in levels)]
+    head = [level(shift, each) + ("*" if each == home else "") for each in levels]
     curves: dict[tuple[str, str], dict[float, StressCell]] = {}
     for cell in cells:
         curves.setdefault((cell.metric, measured_in(cell)), {})[cell.level] = cell
@@ -87,11 +102,7 @@ def _family(cells: Sequence[StressCell]) -> Markup:
         (METRICS.get(metric).label, of, *(_shown(curve.get(each)) for each in levels))
         for (metric, of), curve in curves.items()
     ]
-    return table(head, rows)
-
-
-def _level_head(shift: Shift, value: float, home: float) -> str:
-    return level(shift, value) + ("*" if value == home else "")
+    return table(["Metric", "Of", *head], rows)
 
 
 def _shown(cell: StressCell | None) -> str:

@@ -7,12 +7,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.figure import BLUE, COLOURS, DASHES, GREY, drawing, shortened
+from evaluation.figure import BLUE, COLOURS, DASHES, GREY, drawing, label_below, shortened
 from evaluation.metric import Array
 from evaluation.utility import DecisionCurve
 
 _ACROSS, _WIDE = 4, 3
-# How far below 0 is shown, as a share of the highest benefit: a harmful treatment has no bottom.
+# How far below 0 is shown, as a share of the highest benefit: harm has no bottom.
 _BELOW = 0.25
 # A benefit below this share of the highest is not worth the space of an axis.
 _VISIBLE = 0.02
@@ -35,8 +35,8 @@ def decision(curves: Sequence[DecisionCurve], title: str) -> Markup:
         for axes, curve in zip(panels.ravel(), curves, strict=False):
             _decision_panel(axes, curve, top)
             axes.set_title(shortened(curve.group, 26), fontsize=9)
-        panels[0, 0].set_xlim(0, threshold)
-        panels[0, 0].set_ylim(-_BELOW * top, 1.08 * top)
+        panels[0, 0].set(xlim=(0, threshold), ylim=(-_BELOW * top, 1.08 * top))
+        label_below(panels, len(curves))
         figure.supxlabel("Risk from which one would treat", fontsize=9)
         figure.supylabel("Net benefit", fontsize=9)
 
@@ -61,8 +61,8 @@ def standardised(families: Mapping[str, Sequence[DecisionCurve]], title: str) ->
         for axes, (name, family) in zip(panels.ravel(), families.items(), strict=False):
             _standardised_panel(axes, family, top)
             axes.set_title(f"By {shortened(name, 26)}", fontsize=9)
-        panels[0, 0].set_xlim(0, threshold)
-        panels[0, 0].set_ylim(-_BELOW * top, 1.08 * top)
+        panels[0, 0].set(xlim=(0, threshold), ylim=(-_BELOW * top, 1.08 * top))
+        label_below(panels, len(families))
         figure.supxlabel("Risk from which one would treat", fontsize=9)
         figure.supylabel("Net benefit at one prevalence", fontsize=9)
 
@@ -78,7 +78,7 @@ def _visible(
     top = float(np.nanmax(values, initial=0.0)) or 1.0
     worthy = np.flatnonzero((np.nan_to_num(values) > _VISIBLE * top).any(axis=0))
     thresholds = curves[0].thresholds
-    last = min(worthy[-1] + 2, len(thresholds) - 1) if len(worthy) else len(thresholds) - 1
+    last = worthy[-1] if len(worthy) else len(thresholds) - 1
     return max(thresholds[last], 0.2), top
 
 

@@ -1,7 +1,7 @@
 """Groups of every finding at one look."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.figure import COLOURS, GREY, MARKS, drawing, shortened
+
+_ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
 
 #: Groups of a panel at most that get a mark of their own.
 MOST_MARKS = len(MARKS)
@@ -42,7 +44,7 @@ def dots(
         label: What the values are.
     """
     most = max(len(panel.groups) for panel in panels)
-    legend = 0.17 * min(most, MOST_MARKS)
+    legend = 0.16 * -(-min(most, MOST_MARKS) // 2)
 
     def draw(figure: Figure) -> None:
         every = figure.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
@@ -73,8 +75,8 @@ def _panel(axes: Axes, overall: Sequence[float], panel: Panel, label: str) -> No
             label=f" {shortened(group, 22)}",
             zorder=2,
         )
-    axes.set_title(f"by {shortened(panel.heading)}", fontsize=9)
     axes.set_xlabel(label)
     axes.grid(color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+    heading = f"by {shortened(panel.heading)}"
+    axes.legend(title=heading, fontsize=7, title_fontsize=9, ncols=2, frameon=False, **_ABOVE)

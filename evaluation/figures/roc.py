@@ -65,7 +65,7 @@ def curves_by_target(
             _frame(axes, curve.kind)
             axes.plot(curve.x, curve.y, color=COLOURS[0], linewidth=1.3)
             axes.set_title(shortened(headings[curve.target], 26), fontsize=8)
-        for axes, curve in zip(every.ravel(), shown, strict=False):
+        for axes in every.ravel():
             axes.set(xlabel="", ylabel="")
         figure.supxlabel(_AXES[shown[0].kind][0], fontsize=9)
         figure.supylabel(_AXES[shown[0].kind][1], fontsize=9)
@@ -80,8 +80,9 @@ def _lines(axes: Axes, kind: Kind, curves: Sequence[Curve]) -> None:
         name = shortened(curve.group.partition(": ")[2] or curve.group, 18)
         label = f" {name}"  # led by "_" it would be left out of the legend
         axes.plot(curve.x, curve.y, color=colour, linestyle=dashes, linewidth=1.3, label=label)
-    if len(curves) > 1:
-        axes.legend(fontsize=7, loc="lower right" if kind == "roc" else "lower left")
+    # Below it the lines of a precision-recall curve would be hidden.
+    if len(curves) > 1 and kind == "roc":
+        axes.legend(fontsize=7, loc="lower right")
 
 
 def _frame(axes: Axes, kind: Kind) -> None:

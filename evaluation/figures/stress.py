@@ -1,18 +1,21 @@
 """Curves of the stress matrix."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from evaluation.figure import COLOURS, DASHES, GREY, MARKS, drawing, shortened
 from evaluation.populations import AXES, at_home
 from evaluation.stress import StressCell
 
-_WIDTH, _HEIGHT = 9.2, 1.9
+_WIDTH, _HEIGHT = 9.2, 1.8
+# The axes hold all of it, and to clip it would cost a sixth of the figure's bytes.
+_NEVER_CLIPPED: dict[str, Any] = {"clip_on": False, "in_layout": False}
 
 
 class Line(NamedTuple):
@@ -31,79 +34,108 @@ class Panel(NamedTuple):
     """Curves of one metric under one shift.
 
     Attributes:
-        title: Above it.
+        metric: Its label.
         lines: Those of one name look alike in all panels.
         bounds: What a policy asks of the metric.
     """
 
-    title: str
+    metric: str
     lines: Sequence[Line]
     bounds: Sequence[float] = ()
 
 
-def stress_curves(rows: Sequence[Sequence[Panel]], title: str) -> Markup:
+class Row(NamedTuple):
+    """Panels beside each other.
+
+    Attributes:
+        about: What the population is shifted towards; empty if the lines say it.
+        panels: One a metric.
+    """
+
+    about: str
+    panels: Sequence[Panel]
+
+
+def stress_curves(rows: Sequence[Row], title: str) -> Markup:
     """A metric along shifts of the population, with interval bands.
 
-    Filled marks are adequate, hollow ones rest on too few patients. The large mark is the
-    sample itself. What is undefined is not there.
+    A large mark is the sample itself, a small hollow one rests on too few patients. What is
+    undefined is not there.
 
     Args:
-        rows: ``[row][panel]``; panels of a column have the same metric, all the same shift.
+        rows: Each of the same metrics, all of the same shift.
         title: For readers who cannot see it.
     """
-    columns = max(len(row) for row in rows)
-    names = list(
-        dict.fromkeys(line.name for row in rows for each in row for line in each.lines)
-    )
+    columns = len(rows[0].panels)
+    every = [panel for row in rows for panel in row.panels]
+    names = list(dict.fromkeys(line.name for panel in every for line in panel.lines))
+    shift = every[0].lines[0].cells[0].shift
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(rows), columns, sharex=True, sharey="col", squeeze=False)
-        for axes, panel in zip(
-            grid.ravel(), [each for row in rows for each in row], strict=True
-        ):
+        for axes, panel in zip(grid.ravel(), every, strict=True):
             _stress_panel(axes, panel, names)
-        figure.supxlabel(AXES[rows[0][0].lines[0].cells[0].shift], fontsize=9)
-        handles = [
-            grid[0, 0].plot([], [], color=COLOURS[i], linestyle=DASHES[i % 4], marker=MARKS[i])[
-                0
-            ]
-            for i in range(len(names))
-        ]
-        labels = [shortened(name) for name in names]
-        figure.legend(
-            handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=8
-        )
+        for axes, row in zip(grid[:, 0], rows, strict=True):
+            axes.set_ylabel(shortened(row.about, 26), fontsize=8)
+        for axes, panel in zip(grid[0], rows[0].panels, strict=True):
+            axes.set_title(panel.metric, fontsize=8, loc="left")
+        figure.supxlabel(AXES[shift], fontsize=9)
+        _legend(figure, names)
 
-    wide = _WIDTH * max(0.55, min(1.0, columns / 4))
+    wide = _WIDTH * (1.0 if columns > 2 else 0.3 + columns / 4)
     return drawing(wide, _HEIGHT * len(rows) + 0.6, title, draw)
 
 
+def _legend(figure: Figure, names: Sequence[str]) -> None:
+    handles = [Line2D([], [], **_look(place)) for place in range(len(names))]
+    labels = [shortened(name) for name in names]
+    look: dict[str, Any] = {"ncols": 4, "frameon": False, "fontsize": 8}
+    figure.legend(handles, labels, loc="outside upper left", **look)
+
+
+def _look(place: int) -> dict[str, Any]:
+    """Colour, dashes and mark of the curve at a place, repeated after the last."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "linestyle": DASHES[place % len(DASHES)],
+        "marker": MARKS[place % len(MARKS)],
+        "linewidth": 1.2,
+        **_NEVER_CLIPPED,
+    }
+
+
 def _stress_panel(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
-    for bound in panel.bounds:
-        axes.axhline(bound, color=GREY, linewidth=0.9, linestyle=(0, (1, 1.5)))
     for line in panel.lines:
-        _stress_line(axes, line, names.index(line.name))
-    axes.set_title(shortened(panel.title, 34), fontsize=8, loc="left")
+        _stress_line(axes, line.cells, _look(names.index(line.name)))
+    _bound_lines(axes, panel.bounds)
     axes.tick_params(labelsize=7)
     axes.locator_params(axis="y", nbins=4)
-    axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
+    axes.grid(axis="y", color="#e5e7eb", linewidth=0.6, **_NEVER_CLIPPED)
     axes.set_axisbelow(True)
 
 
-def _stress_line(axes: Axes, line: Line, place: int) -> None:
-    colour, mark = COLOURS[place], MARKS[place]
-    there = [cell for cell in line.cells if cell.state != "undefined"]
-    firm = [cell for cell in there if cell.state == "adequate"]
-    weak = [cell for cell in there if cell.state != "adequate"]
+def _bound_lines(axes: Axes, bounds: Sequence[float]) -> None:
+    """Bounds that lie where the curves are; one far off would squeeze them."""
+    low, high = axes.get_ylim()
+    for bound in bounds:
+        if low - 0.05 <= bound <= high + 0.05:
+            axes.axhline(bound, color=GREY, linewidth=0.9, linestyle=(0, (1, 1.5)))
+
+
+def _stress_line(axes: Axes, cells: Sequence[StressCell], look: dict[str, Any]) -> None:
+    firm = [cell for cell in cells if cell.state == "adequate"]
+    weak = [cell for cell in cells if cell.state == "insufficient"]
     if len(firm) > 1:
         low, high = np.array([(cell.low, cell.high) for cell in firm]).T
         across = [cell.level for cell in firm]
-        axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(*_points(firm), color=colour, linestyle=DASHES[place % 4], linewidth=1.2)
-    axes.plot(*_points(firm), mark, color=colour, markersize=2.8)
-    axes.plot(*_points(weak), mark, color=GREY, markerfacecolor="white", markersize=2.8)
-    home = [cell for cell in firm if at_home(cell)]
-    axes.plot(*_points(home), mark, color=colour, markersize=6.5)
+        look_of_band = {"color": look["color"], "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(across, low, high, **look_of_band, **_NEVER_CLIPPED)
+    # A mark at each level would be half of the page's bytes.
+    axes.plot(*_points(firm), **look | {"marker": "" if len(firm) > 1 else look["marker"]})
+    alone = look | {"linestyle": ""}
+    hollow = {"color": GREY, "markerfacecolor": "white", "markersize": 3}
+    axes.plot(*_points(weak), **alone | hollow)
+    axes.plot(*_points([cell for cell in firm if at_home(cell)]), **alone | {"markersize": 5.5})
 
 
 def _points(cells: Sequence[StressCell]) -> tuple[list[float], list[float]]:

@@ -16,7 +16,9 @@ from evaluation.recalibration import recalibration
     highest=np.inf,
 )
 def calibration_intercept(label: Array, score: Array, weight: Array) -> Array:
-    r"""Intercept a of :math:`\operatorname{logit} P(y=1) = a + \operatorname{logit} s`.
+    r"""How much too low the scores are on the whole, :math:`a`, in log odds.
+
+    It is the intercept of :math:`\operatorname{logit} P(y=1) = a + \operatorname{logit} s`.
 
     Calibration in the large: what must be added to all log odds so that as many events are
     expected as occur. Above 0 the scores are too low on the whole, below 0 too high. The slope

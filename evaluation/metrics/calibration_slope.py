@@ -16,7 +16,9 @@ from evaluation.recalibration import recalibration
     highest=np.inf,
 )
 def calibration_slope(label: Array, score: Array, weight: Array) -> Array:
-    r"""Slope b of :math:`\operatorname{logit} P(y=1) = a + b \operatorname{logit} s`.
+    r"""How much the risk moves with the score, :math:`b`, both in log odds.
+
+    It is the slope of :math:`\operatorname{logit} P(y=1) = a + b \operatorname{logit} s`.
 
     Below 1 the scores are too extreme, as of an overfitted model; above 1 they are too timid;
     at 0 they carry nothing and below 0 they point the wrong way. Together with

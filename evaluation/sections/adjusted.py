@@ -8,7 +8,7 @@ from markupsafe import Markup
 from evaluation.adjustment import Adjusted, AdjustedGap
 from evaluation.audit import Audit
 from evaluation.metric import METRICS
-from evaluation.parts import named, parts
+from evaluation.parts import of_target, parts
 from evaluation.section import (
     UNDEFINED,
     Section,
@@ -23,7 +23,15 @@ from evaluation.section import (
     with_interval,
 )
 
-_GAPS = ("Metric", "By", "Balanced", "Gap as it is", "Gap when balanced", "Reading", "Worst off")
+_GAPS = (
+    "Metric",
+    "By",
+    "Balanced",
+    "Gap as it is",
+    "Gap when balanced",
+    "Reading",
+    "Worst off",
+)
 _GROUPS = (
     "Group",
     "Metric",
@@ -54,9 +62,9 @@ class AdjustedDisparities(Section):
             "Here each group is weighted so that the named confounders "
             f"({listed(audit.spec.confounders)}) are mixed in it as in all samples. What then "
             "goes away was the confounders' part of the gap; what is left is not explained by "
-            "them. It is neither proof of a cause nor of unfairness: a confounder that was not "
-            "named may be behind it, and a confounder that the attribute itself brings about is "
-            "part of the disparity and should not be balanced away."
+            "them. That proves neither a cause nor unfairness: a confounder that was not named "
+            "may be behind it, and one that the attribute itself brings about is part of the "
+            "disparity and should not be balanced away."
         )
         targets = list(dict.fromkeys(each.target for each in audit.adjusted_gaps))
         cells = 5 * len(audit.adjusted_gaps) // max(len(targets), 1)
@@ -71,7 +79,8 @@ class AdjustedDisparities(Section):
             "Imbalance is the largest difference of a confounder's share between the group and "
             "all samples, in standard deviations; below 0.1 counts as balanced."
         )
-        return joined([paragraph(how), *_sentences(audit.adjusted_gaps), tables, paragraph(note)])
+        found = _sentences(audit.adjusted_gaps)
+        return joined([paragraph(how), *found, paragraph(note), tables])
 
 
 def _sentences(gaps: Sequence[AdjustedGap]) -> Iterator[Markup]:
@@ -89,11 +98,11 @@ def _sentences(gaps: Sequence[AdjustedGap]) -> Iterator[Markup]:
 
 
 def _said(gap: AdjustedGap) -> str:
-    about = f" of {named(gap.target)}" if gap.target else ""
+    what = f"{METRICS.get(gap.metric).label}{of_target(gap.target)} by {gap.attribute}"
+    balanced = in_words(gap.value, gap.low, gap.high)
     return (
-        f"{METRICS.get(gap.metric).label}{about} by {gap.attribute}: {number(gap.raw)} as it is, "
-        f"{in_words(gap.value, gap.low, gap.high)} with {listed(gap.confounders)} balanced; "
-        f"worst off is {gap.worst}."
+        f"{what}: {number(gap.raw)} as it is, {balanced} with {listed(gap.confounders)} "
+        f"balanced; worst off is {gap.worst}."
     )
 
 
@@ -114,11 +123,11 @@ def _worth(found: Sequence[Adjusted]) -> Iterator[Markup]:
         return
     furthest = max(after, key=lambda each: each.imbalance_before)
     fewest = min(after, key=lambda each: each.effective)
+    before, reached = number(furthest.imbalance_before), number(furthest.imbalance_after)
     yield paragraph(
-        f"Most unlike all samples was {furthest.group}: imbalance "
-        f"{number(furthest.imbalance_before)} before, {number(furthest.imbalance_after)} after. "
-        f"Least evidence is left for {fewest.group} in {METRICS.get(fewest.metric).label}: worth "
-        f"{fewest.effective:,.0f} patients."
+        f"Most unlike all samples was {furthest.group}: imbalance {before} before, {reached} "
+        f"after. Least evidence is left for {fewest.group} in "
+        f"{METRICS.get(fewest.metric).label}: worth {fewest.effective:,.0f} patients."
     )
     if lost := dict.fromkeys(each.group for each in found if each.state != "adequate"):
         yield paragraph(f"Not ranked in at least one metric: {listed(lost, 8)}.")
@@ -145,7 +154,7 @@ def _beyond(gap: AdjustedGap) -> bool:
 def _row(found: Adjusted) -> tuple[object, ...]:
     note = f"{found.state}: {found.reason}" if found.state != "adequate" else found.reason
     return (
-        found.group if ": " in found.group else f"{found.attribute}: {found.group}",
+        found.group,
         METRICS.get(found.metric).label,
         number(found.raw),
         with_interval(found.value, found.low, found.high),

@@ -19,8 +19,8 @@ from evaluation.section import (
     joined,
     listed,
     paragraph,
+    resting_on,
     table,
-    with_interval,
 )
 
 # Metrics of how true the scores are, in the order of the table.
@@ -64,7 +64,7 @@ class Calibration(Section):
             "ten should be positive. Points on the dotted line are right. Above it the model "
             "understates the risk, below it the model overstates it. The bins are the same for "
             "all groups. A line is the interval of one point alone; the grey band holds the "
-            "whole curve at once, and both are absent where too few patients fall."
+            "whole curve at once. Hollow points rest on too few patients for either."
         )
         targets = list(dict.fromkeys(curve.target for curve in audit.reliability))
         of_first = [c for c in audit.reliability if c.target == targets[0]]
@@ -82,8 +82,12 @@ class Calibration(Section):
             shown.append(paragraph(f"These are the {len(chosen)} groups with the most images."))
         shown.append(paragraph(_explained(audit)))
         groups = len({part.group for part in audit.brier})
-        tables = parts(targets, lambda target: _table(audit, target), 5 * groups, "brier")
-        return joined([*shown, tables])
+
+        def part(target: str) -> Markup:
+            # The metrics of the others stand with all their metrics, by group.
+            return _table(audit, target, _METRICS if target == targets[0] else ())
+
+        return joined([*shown, parts(targets, part, 4 * groups, "brier")])
 
 
 def _largest(curves: Sequence[Reliability]) -> list[Reliability]:
@@ -108,8 +112,8 @@ def _sentences(curves: Sequence[Reliability], targets: Sequence[str]) -> Iterato
     drawn = sum(not np.isnan(curve.band_low).all() for curve in curves)
     off = sum(map(len, wrong.values()))
     rest = (
-        f"Of {drawn:,} curves, {drawn - off:,} lie with their whole band over the right line: "
-        "no error was shown there."
+        f"No error was shown in the other {drawn - off:,} of {drawn:,} curves: the right line "
+        "lies within their whole band."
         if drawn
         else "No group holds enough patients for the band of a whole curve."
     )
@@ -120,7 +124,7 @@ def misplaced(curve: Reliability) -> str:
     """Which way scores are wrong beyond the whole-curve band.
 
     Returns:
-        ``over``: too high somewhere; ``under``: too low; ``both``; or empty if neither is shown.
+        ``over``: too high somewhere; ``under``: too low; ``both``; empty if neither is shown.
     """
     score = np.asarray(curve.score)
     over = bool((score > np.asarray(curve.band_high)).any())
@@ -135,17 +139,18 @@ def _explained(audit: Audit) -> str:
         "The Brier score is the mean squared error of the scores, and it has three parts: how "
         "far scores are off the mark (0 is best), how well they tell patients apart (more is "
         "better), and how uncertain the label itself is, which is no merit or fault of the "
-        "model and differs with prevalence. The first two are freed of the noise of small groups."
+        "model and differs with prevalence. The first two are without the noise of small "
+        "groups."
     )
 
 
-def _table(audit: Audit, target: str) -> Markup:
-    """Groups down; calibration metrics, then the parts of the Brier score, across."""
+def _table(audit: Audit, target: str, shown: Sequence[str]) -> Markup:
+    """Groups down; the calibration metrics shown, then the parts of the Brier score, across."""
     groups = list(dict.fromkeys(part.group for part in audit.brier))
     cells = {
         (each.group, each.metric): estimate_cell(each)
         for each in audit.estimates
-        if each.target == target and each.metric in _METRICS
+        if each.target == target and each.metric in shown
     }
     metrics = [name for name in _METRICS if any(metric == name for _, metric in cells)]
     cells |= {
@@ -158,10 +163,7 @@ def _table(audit: Audit, target: str) -> Markup:
 
 
 def _part(part: BrierPart) -> Markup:
-    shown = with_interval(part.value, part.low, part.high)
-    if not part.reason:
-        return shown
-    return shown + Markup('<br><span class="reason">{}</span>').format(part.reason)
+    return resting_on(part.value, part.low, part.high, part.reason)
 
 
 def _spoken(group: str) -> str:

@@ -15,6 +15,7 @@ from evaluation.section import (
     folded,
     joined,
     paragraph,
+    question,
     spoken,
     table,
 )
@@ -37,13 +38,13 @@ class CohortTable(Section):
         targets = list(dict.fromkeys(size.target for size in single))
         note = (
             "Who the numbers of this report are about. Samples with a missing attribute are a "
-            "group of their own, so nobody is left out of a table. Patients are counted once in "
-            "a group; a patient whose images differ in an attribute counts in several."
+            "group of their own, so nobody is left out of a table. Patients are counted once "
+            "in a group; a patient whose images differ in an attribute counts in several."
         )
         parts = [paragraph(note), *map(paragraph, _missing(single, audit))]
         if len(targets) == 1:
             return joined([*parts, *_one(single)])
-        return joined([*parts, _sizes(single), *_matrix(single, targets)])
+        return joined([*parts, _sizes(single), *_matrix(single, targets, question(audit))])
 
 
 def _missing(sizes: Iterable[GroupSize], audit: Audit) -> Iterator[str]:
@@ -91,8 +92,8 @@ def _most_different(contrasts: dict[str, float]) -> str:
     value = contrasts[name]
     side = "more" if value > 0 else "less"
     told = (
-        "The last column compares the prevalence of each group with that of all other groups of "
-        "the same attribute, in standard deviations; 0.1 and more is commonly called a "
+        "The last column compares the prevalence of each group with that of all other groups "
+        "of the same attribute, in standard deviations; 0.1 and more is commonly called a "
         "difference worth notice. "
     )
     if abs(value) < _UNBALANCED:
@@ -162,7 +163,7 @@ def _sizes(sizes: Sequence[GroupSize]) -> Markup:
     return table(["Group", "Patients", "Images", "Share of images"], rows)
 
 
-def _matrix(sizes: Sequence[GroupSize], targets: Sequence[str]) -> Iterator[Markup]:
+def _matrix(sizes: Sequence[GroupSize], targets: Sequence[str], word: str) -> Iterator[Markup]:
     """How many positives each question has in each group."""
     groups = list(dict.fromkeys(size.group for size in sizes))
     found = {(size.target, size.group): size for size in sizes}
@@ -173,19 +174,19 @@ def _matrix(sizes: Sequence[GroupSize], targets: Sequence[str]) -> Iterator[Mark
     ]
     yield Markup("<h3>Positives</h3>")
     yield paragraph(
-        "Images with the finding, and their share of the group's images. A sensitivity rests on "
-        "the positives alone: where they are few, little can be said."
+        "Images that have it, and their share of the group's images. A sensitivity rests "
+        "on the positives alone: where they are few, little can be said."
     )
-    matrix = table(["Finding", *groups], rows)
+    matrix = table([word, *groups], rows)
     cells = len(rows) * len(groups)
     yield (
-        folded(f"Positives of {len(rows)} findings", matrix) if cells > _MOST_CELLS else matrix
+        folded(f"{word} by group: {len(rows)} rows", matrix) if cells > _MOST_CELLS else matrix
     )
 
 
 def _positives(size: GroupSize) -> Markup:
     share = _percent(_share(size.positives, size.images))
-    return Markup('{} <span class="interval">{}</span>').format(count(size.positives), share)
+    return Markup('{}<br><span class="interval">{}</span>').format(count(size.positives), share)
 
 
 def _range(counts: Sequence[int | None]) -> str:

@@ -84,8 +84,10 @@ def _conflict(audit: Audit, target: str) -> str:
     sizes = [
         (size, size.positives / size.images)
         for size in audit.cohort
-        if size.target == target and len(size.attributes) == 1
-        and size.positives is not None and size.images
+        if size.target == target
+        and len(size.attributes) == 1
+        and size.positives is not None
+        and size.images
         and (size.patients or 0) >= audit.spec.minimum_patients
     ]
     if len(sizes) < 2:
@@ -133,7 +135,9 @@ def _tables(audit: Audit, target: str, first: str) -> Markup:
     crossed = [each for each in found if len(each.attributes) > 1]
     shown = [table(_HEAD, map(_row, single))]
     if crossed and target == first:
-        shown.append(folded(f"{len(crossed)} for crossed groups", table(_HEAD, map(_row, crossed))))
+        shown.append(
+            folded(f"{len(crossed)} for crossed groups", table(_HEAD, map(_row, crossed)))
+        )
     return joined(shown)
 
 

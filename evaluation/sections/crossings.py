@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from evaluation.audit import Audit
 from evaluation.metric import METRICS
-from evaluation.parts import named
+from evaluation.parts import named, of_target
 from evaluation.pooling import Pooled
 from evaluation.section import (
     Section,
@@ -53,18 +53,15 @@ class Crossings(Section):
         names = dict.fromkeys(each.metric for each in audit.pooled)
         declared = [name for name in names if name in audit.spec.primary]
         rows = [
-            row
-            for name in declared or list(names)[:3]
-            for row in _farthest_behind(audit, name)
+            row for name in declared or list(names)[:3] for row in _farthest_behind(audit, name)
         ]
         if not rows:
             yield paragraph("No rate of a crossed group rests on enough patients to be ranked.")
             return
         first, behind = rows[0]
         metric = METRICS.get(first.metric).label
-        about = f" of {named(first.target)}" if first.target else ""
         yield paragraph(
-            f"Farthest behind in {metric}{about} is {first.group}, with "
+            f"Farthest behind in {metric}{of_target(first.target)} is {first.group}, with "
             f"{in_words(first.pooled, first.low, first.high)} after pooling against "
             f"{number(behind)} in all samples; its own rate is {number(first.raw)}."
         )
@@ -123,5 +120,5 @@ def _farthest_behind(audit: Audit, name: str) -> list[tuple[Pooled, float]]:
         and each.units >= audit.spec.minimum_patients
         and not np.isnan([each.pooled, overall[each.target]]).any()
     ]
-    ranked.sort(key=lambda row: metric.goodness(row[0].pooled) - metric.goodness(row[1]))
-    return ranked[:_WORST]
+    ahead = [np.diff(metric.goodness(np.array([b, each.pooled])))[0] for each, b in ranked]
+    return [ranked[place] for place in np.argsort(ahead, kind="stable")[:_WORST]]

@@ -14,6 +14,7 @@ from evaluation.section import (
     in_words,
     joined,
     paragraph,
+    resting_on,
     table,
     with_interval,
 )
@@ -110,11 +111,10 @@ def _tables(audit: Audit, target: str) -> Markup:
 
 
 def _row(found: Diagnosis) -> tuple[object, ...]:
-    rate = with_interval(found.rate, found.low, found.high)
     note = evidence(found.state, found.units, found.reason)
     return (
         found.group,
-        rate + Markup('<br><span class="reason">{}</span>').format(note),
+        resting_on(found.rate, found.low, found.high, note),
         with_interval(found.standardised, found.standardised_low, found.standardised_high),
         with_interval(
             found.at_common_rate, found.at_common_rate_low, found.at_common_rate_high

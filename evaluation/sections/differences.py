@@ -8,7 +8,7 @@ from markupsafe import Markup
 from evaluation.audit import Audit
 from evaluation.differences import Difference
 from evaluation.metric import METRICS
-from evaluation.parts import named, parts
+from evaluation.parts import named, of_target, parts
 from evaluation.section import (
     UNDEFINED,
     Section,
@@ -52,10 +52,10 @@ def _how(audit: Audit) -> str:
     return (
         "Each group minus the reference group of its attribute (the one that was declared, "
         f"else the largest): {listed(groups)}. Who looks at many differences finds some by "
-        "chance. So those that were declared before looking, the family, have a band that holds "
-        f"for all of them at once at {100 * audit.spec.confidence:g} % confidence, and a p value "
-        "that allows for their number; the plain interval holds for one difference alone. "
-        "All others are exploration: a reason to look again, not a result."
+        "chance. So those that were declared before looking, the family, have a band that "
+        f"holds for all of them at once at {100 * audit.spec.confidence:g} % confidence, and a "
+        "p value that allows for their number; the plain interval holds for one difference "
+        "alone. All others are exploration: a reason to look again, not a result."
     )
 
 
@@ -77,8 +77,7 @@ def _family(audit: Audit, family: Sequence[Difference]) -> Iterator[Markup]:
     )
     if len(targets) > 1 and clear:
         some = clear[:_FOUND]
-        about = f"{len(some)} of {len(clear)}: " if len(some) < len(clear) else ""
-        yield paragraph(f"{about}those that differ, the clearest first:")
+        yield paragraph(f"The {len(some)} clearest of those that differ:")
         yield table(["Group", "Finding", *_HEAD[1:]], [_row(each, about=True) for each in some])
     cells = 3 * len(family) // len(targets)
     yield parts(
@@ -91,7 +90,6 @@ def _family(audit: Audit, family: Sequence[Difference]) -> Iterator[Markup]:
 
 _HEAD = (
     "Group",
-    "Against",
     "Metric",
     "Difference",
     "Band for all at once",
@@ -109,15 +107,14 @@ def _row(found: Difference, *, about: bool = False) -> tuple[object, ...]:
     what = (found.group, *([named(found.target)] if about else []))
     label = METRICS.get(found.metric).label
     if np.isnan(found.value):
-        return *what, found.reference, label, UNDEFINED, UNDEFINED, UNDEFINED, found.reason
-    reading = "▲ differs" if _clear(found) else "not shown to differ"
-    band = Markup('<span class="interval">{} to {}</span>').format(
+        return *what, label, UNDEFINED, UNDEFINED, UNDEFINED, found.reason
+    reading = "▲ differs" if _clear(found) else "not shown"
+    band = Markup("<small>{} to {}</small>").format(
         number(found.band_low), number(found.band_high)
     )
     untested = np.isnan(found.band_low)
     return (
         *what,
-        found.reference,
         label,
         with_interval(found.value, found.low, found.high),
         UNDEFINED if untested else band,
@@ -142,10 +139,14 @@ def _detectable(family: Sequence[Difference]) -> Iterator[Markup]:
     found: dict[tuple[str, str], list[float]] = {}
     for each in family:
         found.setdefault((each.group, each.metric), []).append(each.detectable)
-    known = [each for each in family if not np.isnan(each.detectable) and each.metric == metrics[0]]
+    known = [
+        each for each in family if not np.isnan(each.detectable) and each.metric == metrics[0]
+    ]
     yield Markup("<h3>What this audit could not have seen</h3>")
     several = len({each.target for each in family}) > 1
-    over = ", from the finding where it is smallest to that where it is largest" if several else ""
+    over = (
+        ", from the finding where it is smallest to that where it is largest" if several else ""
+    )
     yield paragraph(
         "The smallest true difference from the reference that one test would find in 80 % of "
         f"samples like this one{over}. A smaller one may well be there: where nothing was "
@@ -153,10 +154,10 @@ def _detectable(family: Sequence[Difference]) -> Iterator[Markup]:
     )
     if known:
         most = max(known, key=lambda each: each.detectable)
-        about = f" of {named(most.target)}" if most.target else ""
+        what = f"{METRICS.get(most.metric).label}{of_target(most.target)}"
         yield paragraph(
-            f"For {most.group} this audit could not have seen a difference in "
-            f"{METRICS.get(most.metric).label}{about} smaller than {number(most.detectable)}."
+            f"For {most.group} this audit could not have seen a difference in {what} smaller "
+            f"than {number(most.detectable)}."
         )
     rows = [
         (group, *(_range(found.get((group, metric), [])) for metric in metrics))
@@ -181,16 +182,18 @@ def _exploration(audit: Audit, explored: Sequence[Difference]) -> Iterator[Marku
     few, fewer = (sum(q <= level for q in column) for column in _columns(tested))
     yield paragraph(
         f"Beyond the family, {len(tested):,} differences were explored. If a reader takes all "
-        f"with q up to {level:.2g} for real, about {100 * level:.2g} % of these are not: {few:,} "
-        f"differences by the usual rule (Benjamini-Hochberg), {fewer:,} by the one that holds "
-        "however they depend on each other (Benjamini-Yekutieli)."
+        f"with q up to {level:.2g} for real, about {100 * level:.2g} % of these are not: "
+        f"{few:,} differences by the usual rule (Benjamini-Hochberg), {fewer:,} by the one "
+        "that holds however they depend on each other (Benjamini-Yekutieli)."
     )
     some = sorted(tested, key=lambda each: (each.q_bh, -abs(each.value)))[:_EXPLORED]
-    head = ["Group", "Finding", "Against", "Metric", "Difference", "q (BH)", "q (BY)"]
+    several = any(each.target for each in some)
+    about = ["Finding"] if several else []
+    head = ["Group", *about, "Against", "Metric", "Difference", "q (BH)", "q (BY)"]
     rows = [
         (
             each.group,
-            named(each.target) if each.target else UNDEFINED,
+            *([named(each.target)] if several else []),
             each.reference,
             METRICS.get(each.metric).label,
             with_interval(each.value, each.low, each.high),
@@ -199,9 +202,6 @@ def _exploration(audit: Audit, explored: Sequence[Difference]) -> Iterator[Marku
         )
         for each in some
     ]
-    if all(not each.target for each in some):
-        head.pop(1)
-        rows = [(row[0], *row[2:]) for row in rows]
     summary = f"The {len(some)} clearest differences of {len(tested):,} explored"
     yield folded(summary, table(head, rows))
 

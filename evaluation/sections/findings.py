@@ -17,6 +17,7 @@ from evaluation.section import (
     listed,
     number,
     paragraph,
+    question,
     spoken,
     table,
     with_interval,
@@ -39,10 +40,10 @@ class Findings(Section):
         """The section's body as HTML."""
         label = METRICS.get(chief_metric(audit)).label
         note = (
-            f"{label} of every finding, and its gap: the value of the best group less that of "
-            "the worst. A gap with ▲ is larger than chance would make of equal groups; without "
-            "it, it shows nothing. Many findings were looked at, so one ▲ in twenty would occur "
-            "by chance alone."
+            f"{label} of every {question(audit).lower()}, and its gap: the value of the best "
+            "group less that of the worst. A gap with ▲ is larger than chance would make of "
+            "equal groups; without it, it shows nothing. Many were looked at, so a few ▲ would "
+            "occur by chance alone."
         )
         gaps = _gaps(audit)
         told = [_pattern(audit, attribute, gaps) for attribute in _attributes(audit)]
@@ -92,9 +93,11 @@ def _pattern(audit: Audit, attribute: str, gaps: dict[tuple[str, str], Gap]) -> 
     if not wide:
         return f"{told}.{unknown}"
     worst = [gap.worst for gap in wide]
-    often = max(dict.fromkeys(worst), key=worst.count)
     names = listed((f"{spoken(gap.target)} {number(gap.value)}" for gap in wide), 5)
-    return f"{told}: {names}. Most often worst among these: {often} ({worst.count(often)}).{unknown}"
+    often = max(dict.fromkeys(worst), key=worst.count)
+    count = worst.count(often)
+    most = f" Most often worst among these: {often} ({count} times)." if count > 1 else ""
+    return f"{told}: {names}.{most}{unknown}"
 
 
 def _figure(audit: Audit, gaps: dict[tuple[str, str], Gap], label: str) -> Iterator[Markup]:
@@ -137,7 +140,7 @@ def _panel(audit: Audit, attribute: str, gaps: dict[tuple[str, str], Gap]) -> Pa
 def _table(audit: Audit, gaps: dict[tuple[str, str], Gap], label: str) -> Markup:
     attributes = _attributes(audit)
     overall = _overall(audit)
-    head = ["Finding", label, *(["Worst group"] if attributes else [])]
+    head = [question(audit), label, *(["Worst group"] if attributes else [])]
     head += [f"Gap by {attribute}" for attribute in attributes]
     rows = []
     for target in audit.targets:

@@ -9,7 +9,7 @@ from evaluation.audit import Audit
 from evaluation.figures.gap_bands import gap_bands
 from evaluation.findings import Gap
 from evaluation.metric import METRICS
-from evaluation.parts import MOST_CELLS, named
+from evaluation.parts import MOST_CELLS, named, of_target
 from evaluation.section import (
     UNDEFINED,
     Section,
@@ -72,23 +72,41 @@ class Gaps(Section):
         crossed = [gap for gap in gaps if len(gap.attributes) > 1]
         if target:
             yield Markup("<h3>{}</h3>").format(named(target).capitalize())
-        if any(gap.value >= 0 for gap in single):
+        known = [gap for gap in single if not np.isnan(gap.value)]
+        if known:
             yield paragraph(
                 "Point and line: the gap and its interval. Grey bar: what chance alone makes. "
                 "A full point lies beyond the bar, a hollow one within it."
             )
-            yield gap_bands(single, "Gaps between groups against chance, one panel a metric")
-        yield table(_HEAD, [_row(gap) for gap in single])
+            yield gap_bands(known, "Gaps between groups against chance, one panel a metric")
+            yield table(_HEAD, map(_row, known))
+            yield paragraph(
+                "Lowest / highest is the ratio of the two groups' values; 1 is no difference. "
+                "Spread is the typical distance of groups from their mean (their standard "
+                "deviation): first without the noise of the estimates, then as it looks with "
+                "it, which is too large where groups are small."
+            )
+        yield from _undefined(single)
+        if any(gap.value >= 0 for gap in crossed):
+            known = [gap for gap in crossed if not np.isnan(gap.value)]
+            some = sorted(known, key=_beyond, reverse=True)[:_CROSSED]
+            summary = f"The {len(some):,} clearest of {len(crossed):,} gaps of crossed groups"
+            yield folded(summary, table(_HEAD, map(_row, some)))
+
+
+def _undefined(gaps: Sequence[Gap]) -> Iterator[Markup]:
+    """The metrics that have no gap, by attribute."""
+    metrics: dict[str, list[str]] = {}
+    for gap in gaps:
+        if np.isnan(gap.value):
+            label = METRICS.get(gap.metric).label
+            metrics.setdefault(" × ".join(gap.attributes), []).append(label)
+    for labels in dict.fromkeys(map(tuple, metrics.values())):
+        by = [name for name, found in metrics.items() if tuple(found) == labels]
         yield paragraph(
-            "Lowest / highest is the ratio of the two groups' values; 1 is no difference. "
-            "Spread is the typical distance of groups from their mean (their standard "
-            "deviation): first without the noise of the estimates, then as it looks with it, "
-            "which is too large where groups are small."
+            f"By {listed(by)} there is no gap in {listed(labels, 20)}: fewer than two groups "
+            "have enough evidence."
         )
-        if crossed:
-            some = sorted(crossed, key=_beyond, reverse=True)[:_CROSSED]
-            summary = f"{len(some):,} of {len(crossed):,} gaps of crossed groups"
-            yield folded(summary, table(_HEAD, [_row(gap) for gap in some]))
 
 
 def _sentences(audit: Audit, single: Sequence[Gap]) -> Iterator[Markup]:
@@ -108,11 +126,11 @@ def _sentences(audit: Audit, single: Sequence[Gap]) -> Iterator[Markup]:
 
 
 def _said(gap: Gap) -> str:
-    about = f" of {named(gap.target)}" if gap.target else ""
+    what = f"{METRICS.get(gap.metric).label}{of_target(gap.target)}"
+    by = " × ".join(gap.attributes)
     return (
-        f"{METRICS.get(gap.metric).label}{about} by {' × '.join(gap.attributes)}: the gap is "
-        f"{in_words(gap.value, gap.low, gap.high)}, chance makes up to "
-        f"{number(gap.null_high)}. Worst off is {gap.worst} with {number(gap.worst_value)}."
+        f"{what} by {by}: the gap is {in_words(gap.value, gap.low, gap.high)}, chance makes "
+        f"up to {number(gap.null_high)}. Worst off is {gap.worst} with {number(gap.worst_value)}."
     )
 
 
@@ -126,9 +144,6 @@ def _beyond(gap: Gap) -> float:
 def _row(gap: Gap) -> tuple[object, ...]:
     attribute, label = " × ".join(gap.attributes), METRICS.get(gap.metric).label
     unranked = f"not ranked: {listed(gap.unranked, 2)}" if gap.unranked else ""
-    if np.isnan(gap.value):
-        why = _noted(gap.reason, unranked)
-        return attribute, label, UNDEFINED, why, *([UNDEFINED] * 4)
     ratio = with_interval(gap.ratio, gap.ratio_low, gap.ratio_high)
     spread = f"{number(gap.spread)}, with noise {number(gap.spread_raw)}"
     return (
@@ -152,17 +167,17 @@ def _reading(gap: Gap) -> str:
 
 def _noted(text: str, note: str) -> Markup:
     shown = Markup("{}").format(text)
-    return shown + Markup('<br><span class="reason">{}</span>').format(note) if note else shown
+    return shown + Markup("<br><small>{}</small>").format(note) if note else shown
 
 
-def _matrices(
-    audit: Audit, single: Sequence[Gap], targets: Sequence[str]
-) -> Iterator[Markup]:
+def _matrices(audit: Audit, single: Sequence[Gap], targets: Sequence[str]) -> Iterator[Markup]:
     """Every target's gaps, a table an attribute."""
     found = {(gap.target, gap.metric, gap.attributes): gap for gap in single}
     attributes = list(dict.fromkeys(gap.attributes for gap in single))
     metrics = list(dict.fromkeys(gap.metric for gap in single))
-    yield Markup("<h3>{}</h3>").format("Every class" if audit.task == "multiclass" else "Every finding")
+    yield Markup("<h3>{}</h3>").format(
+        "Every class" if audit.task == "multiclass" else "Every finding"
+    )
     yield paragraph("Gaps by attribute; ▲ is larger than chance explains.")
     room = max(1, MOST_CELLS // (len(targets) * len(metrics)))
     for each in attributes[:room]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from markupsafe import Markup
 
 from evaluation.audit import Audit
 from evaluation.figures.forest import forest
 from evaluation.findings import Estimate, GroupSize
 from evaluation.metric import METRICS, Metric
-from evaluation.parts import named, parts
+from evaluation.parts import of_target, parts
 from evaluation.section import (
     Section,
     bullets,
@@ -36,10 +37,10 @@ class Groups(Section):
         spec = audit.spec
         how = (
             "How well the model does in all samples and in each group. A number stands with "
-            f"the interval that holds the true value at {100 * spec.confidence:g} % confidence, "
-            "and below it with the patients that it rests on: the sick ones for a sensitivity, "
-            "say. ● is adequate; ◐ is imprecise, so read the interval and not the number (it is "
-            f"wider than {spec.widest:g}); ○ is insufficient (fewer than "
+            f"the interval that holds the true value at {100 * spec.confidence:g} % "
+            "confidence, and below it with the patients that it rests on: the sick ones for a "
+            "sensitivity, say. ● is adequate; ◐ is imprecise, so read the interval and not the "
+            f"number (it is wider than {spec.widest:g}); ○ is insufficient (fewer than "
             f"{spec.minimum_patients} patients): listed, never ranked. A dash is undefined, "
             "with the reason."
         )
@@ -47,9 +48,13 @@ class Groups(Section):
         def part(target: str) -> Markup:
             return self._part(audit, target, sizes, drawn=target == targets[0])
 
-        cells = len(sizes) * len(spec.metrics)
+        cells = len(sizes) * len(spec.primary or spec.metrics)
         tables = parts(targets, part, cells, "estimates")
-        return joined([paragraph(how), *self._findings(audit, targets[0], sizes), tables])
+        shown = [paragraph(how), *self._findings(audit, targets[0], sizes), tables]
+        if len(targets) > 1 and spec.primary:
+            note = "The parts that open hold the metrics that were declared; all others are in"
+            shown.append(paragraph(f"{note} tables/estimates.csv."))
+        return joined(shown)
 
     def _findings(
         self, audit: Audit, target: str, sizes: Sequence[GroupSize]
@@ -64,7 +69,7 @@ class Groups(Section):
             f"{states.count(state):,} {state}"
             for state in ("adequate", "imprecise", "insufficient", "undefined")
         ]
-        sentences.append(f"Of {len(found):,} numbers by group, {_and(counts)}.")
+        sentences.append(f"Of the {len(found):,} numbers by group, {_and(counts)}.")
         yield bullets(filter(None, sentences))
 
     def _part(
@@ -75,9 +80,12 @@ class Groups(Section):
             for each in audit.estimates
             if (each.target, each.group) == (target, sizes[0].group)
         ]
+        if not drawn and audit.spec.primary:
+            metrics = [name for name in metrics if name in audit.spec.primary]
         metrics.sort(key=lambda name: METRICS.get(name).reads != "decision")
         shown = []
-        for panel in _in_runs(metrics, _PANELS) if drawn else ():
+        known = [name for name in metrics if _any_known(audit, name, target)]
+        for panel in _in_runs(known, _PANELS) if drawn else ():
             rows = [[audit.estimate(m, size.group, target) for size in sizes] for m in panel]
             title = "Forest plot of " + ", ".join(METRICS.get(m).label for m in panel)
             shown.append(forest([size.group for size in sizes], rows, title))
@@ -116,14 +124,26 @@ def _worst(audit: Audit, name: str, target: str, groups: set[str]) -> str:
     }
     everyone = of_metric.pop("all", None)
     ranked = [each for each in of_metric.values() if each.ranked]
-    if everyone is None or not ranked:
+    if everyone is None or not of_metric:
         return ""
-    worst = min(ranked, key=lambda each: float(metric.goodness(each.value)))
-    about = f" of {named(target)}" if target else ""
+    if len(ranked) < 2:
+        return (
+            f"{metric.label}{of_target(target)} cannot be ranked by group: fewer than two "
+            "groups have enough evidence."
+        )
+    worst = min(ranked, key=lambda each: float(metric.goodness(np.array(each.value))))
     return (
-        f"{metric.label}{about} is {extreme(metric)} for {worst.group}: "
+        f"{metric.label}{of_target(target)} is {extreme(metric)} for {worst.group}: "
         f"{in_words(worst.value, worst.low, worst.high)}; in all samples it is "
         f"{in_words(everyone.value, everyone.low, everyone.high)}."
+    )
+
+
+def _any_known(audit: Audit, name: str, target: str) -> bool:
+    """Whether there is a value in any group, so that there is something to draw."""
+    return any(
+        (each.metric, each.target) == (name, target) and not np.isnan(each.value)
+        for each in audit.estimates
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from markupsafe import Markup
 
 from evaluation.about import About
@@ -17,12 +18,14 @@ from evaluation.section import (
     joined,
     number,
     paragraph,
+    question,
     spoken,
     table,
 )
 from evaluation.spec import AuditSpec
 
 _SHORT = 6
+_NOTHING = "The makers state nothing about the model: no intended use, no origin, no version."
 
 
 class Identity(Section):
@@ -68,8 +71,8 @@ def _stated(about: About) -> Iterator[Markup]:
         yield table(["The makers state", ""], rows)
     absent = [_spoken(name).lower() for name, text in stated.items() if not text]
     if absent:
-        which = ", ".join(absent) if rows else "nothing about the model at all"
-        yield Markup('<p class="reason">Not stated: {}.</p>').format(which)
+        said = f"Not stated: {', '.join(absent)}." if rows else _NOTHING
+        yield Markup('<p class="reason">{}</p>').format(said)
 
 
 def _text(value: str | tuple[str, ...]) -> str:
@@ -91,7 +94,9 @@ def _decisions(audit: Audit) -> Iterator[Markup]:
     ways = {how_chosen(each) for each in audit.thresholds}
     if len(ways) == 1:
         yield paragraph(f"For every finding: {ways.pop()}.")
-    full = table(["Finding", "Positive from", "How it was chosen", "Rows"], rows)
+    if all(np.isnan(each.value) for each in audit.thresholds):
+        return
+    full = table([question(audit), "Positive from", "How it was chosen", "Rows"], rows)
     yield folded(f"All {len(rows)} thresholds", full) if len(rows) > _SHORT else full
 
 

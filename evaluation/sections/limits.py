@@ -12,10 +12,10 @@ _ALWAYS = (
     "Intervals express the chance of sampling these patients from a larger population like "
     "theirs. They do not cover a population that differs, wrong labels, or attributes recorded "
     "wrongly.",
-    "A test set drawn at random from the same source carries the same bias as the training set: "
-    "equal numbers on it do not show that a model reads the disease.",
-    "That no gap was found is not a proof that there is none: look at how large a gap could have "
-    "been found. Groups that nobody recorded were not looked at.",
+    "A test set drawn at random from the same source carries the same bias as the training "
+    "set: equal numbers on it do not show that a model reads the disease.",
+    "That no gap was found is not a proof that there is none: look at how large a gap could "
+    "have been found. Groups that nobody recorded were not looked at.",
 )
 _NO_ATTRIBUTE = (
     "No attribute was given, so nothing is said about any group: this report is about average "
@@ -77,7 +77,7 @@ def _own(audit: Audit) -> Iterator[str]:
 
 def _evidence(audit: Audit) -> str:
     return (
-        f"A metric that rests on fewer than {audit.spec.minimum_patients} patients is listed and "
-        "never ranked, so it takes no part in gaps and worst groups. Being left out is not being "
-        "fair."
+        f"A metric that rests on fewer than {audit.spec.minimum_patients} patients is listed "
+        "and never ranked, so it takes no part in gaps and worst groups. Being left out is not "
+        "being fair."
     )

@@ -15,6 +15,7 @@ from evaluation.section import (
     Section,
     by_target,
     count,
+    exceeds_chance,
     folded,
     joined,
     meaning,
@@ -37,9 +38,10 @@ class Overall(Section):
         confidence = f"{100 * audit.spec.confidence:g} %"
         note = (
             "How good the model is on average, over all samples. The interval is the range of "
-            f"true values that the data leave open ({confidence}), found by drawing the patients "
-            "anew many times. Beside it stands, for some metrics, an interval by a formula: if "
-            "the two agree, neither hangs on its method."
+            f"true values that the data leave open ({confidence}), found by drawing the "
+            "patients anew many times. Beside it stands, for some metrics, an interval by a "
+            "formula: if the two agree, neither hangs on its method. “Patients” is how many a "
+            "number rests on, such as those with the disease for a sensitivity."
         )
         tables = by_target(audit, lambda target: _metrics(audit, target))
         return joined([paragraph(note), tables, *_figures(audit)])
@@ -58,13 +60,12 @@ def _metrics(audit: Audit, target: str) -> Markup:
             _value(found),
             _formula(formulas.get(found.metric)),
             count(found.units),
-            _direction(METRICS.get(found.metric)),
-            f"{meaning(found.metric)}.",
+            f"{meaning(found.metric)}.{_direction(METRICS.get(found.metric))}",
         )
         for found in audit.estimates
         if (found.target, found.group) == (target, "all")
     ]
-    head = ["Metric", "Value, interval", "By formula", "Patients", "Better", "What it is"]
+    head = ["Metric", "Value, interval", "By formula", "Patients", "What it is"]
     return table(head, rows)
 
 
@@ -84,7 +85,9 @@ def _formula(found: AnalyticInterval | None) -> str:
 
 
 def _direction(metric: Metric) -> str:
-    return f"near {metric.ideal:g}" if metric.better == "ideal" else metric.better
+    """What is better, where it is not more."""
+    best = {"lower": " Lower is better.", "ideal": f" Best at {metric.ideal:g}."}
+    return best.get(metric.better, "")
 
 
 def _figures(audit: Audit) -> Iterator[Markup]:
@@ -98,8 +101,8 @@ def _figures(audit: Audit) -> Iterator[Markup]:
         "Each point of a line is one threshold. ROC curve: how much disease is found "
         "(sensitivity) at the price of how many false alarms; the nearer to the upper left "
         "corner the better, and the dotted line is guessing. Precision-recall curve: how many "
-        "of the alarms are right while more and more of the disease is found; it falls with the "
-        "prevalence of a group, without any unfairness."
+        "of the alarms are right while more and more of the disease is found; it falls with "
+        "the prevalence of a group, without any unfairness."
     )
     if len(targets) > 1:
         yield _small_multiples(audit, drawn, targets)
@@ -107,7 +110,8 @@ def _figures(audit: Audit) -> Iterator[Markup]:
     if len(targets) > 1:
         yield Markup("<h3>Curves of each group: {}</h3>").format(spoken(chosen))
         yield paragraph(
-            "Shown is the one with the widest gap of AUROC between groups. A group whose line "
+            "Shown is the one with the widest gap of AUROC between groups, if any is beyond "
+            "chance the widest of these. A group whose line "
             "runs below the others is served worse at every threshold there."
         )
     panels = by_attribute(audit, [curve for curve in drawn if curve.target == chosen])
@@ -141,13 +145,13 @@ def _small_multiples(audit: Audit, drawn: list[Curve], targets: list[str]) -> Ma
 
 
 def widest(audit: Audit, targets: list[str]) -> str:
-    """The target with the widest gap of AUROC by one attribute; the first if there is none."""
-    gaps = {
-        gap.target: gap.value
-        for gap in sorted(audit.gaps, key=lambda each: each.value)
-        if (gap.metric, len(gap.attributes)) == ("auroc", 1) and gap.value > 0
-    }
-    return max(targets, key=lambda target: gaps.get(target, 0.0))
+    """The target with the widest gap of AUROC, of those beyond chance if there are any."""
+    gaps = [gap for gap in audit.gaps if gap.metric == "auroc" and len(gap.attributes) == 1]
+    ranks = dict.fromkeys(targets, (False, 0.0))
+    for gap in gaps:
+        if gap.target in ranks and gap.value > 0:
+            ranks[gap.target] = max(ranks[gap.target], (exceeds_chance(gap), gap.value))
+    return max(targets, key=ranks.__getitem__)
 
 
 def by_attribute(audit: Audit, curves: list[Curve]) -> dict[str, list[Curve]]:

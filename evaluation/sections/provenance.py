@@ -54,8 +54,8 @@ def _thresholds(audit: Audit) -> str:
     if audit.chosen_on_test:
         count_on_test = sum(each.chosen_on == "test" for each in audit.thresholds)
         return (
-            f"Test rows chose {count_on_test} of {len(audit.thresholds)} thresholds: error rates "
-            "are optimistic, and no clause about decisions can pass."
+            f"Test rows chose {count_on_test} of {len(audit.thresholds)} thresholds: error "
+            "rates are optimistic, and no clause about decisions can pass."
         )
     if {each.rule for each in audit.thresholds} <= {"highest score"}:
         return "No threshold was chosen: the class with the highest score is decided."

@@ -1,64 +1,84 @@
 """The metrics in other populations."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 from markupsafe import Markup
 
 from evaluation.audit import Audit
-from evaluation.breakdown import Breakdown
-from evaluation.figures.stress import Line, Panel, stress_curves
+from evaluation.figures.stress import stress_curves
 from evaluation.metric import METRICS
-from evaluation.populations import (
-    AXES,
-    at_home,
-    failures,
-    goodness,
-    group,
-    level,
-    measured_in,
-    moves,
-    population,
-)
+from evaluation.populations import at_home, failures, goodness, moves, population
 from evaluation.section import (
-    UNDEFINED,
     Section,
+    bullets,
     folded,
+    in_words,
     joined,
     paragraph,
     spoken,
     table,
-    with_interval,
 )
 from evaluation.stress import Scope, Shift, StressCell
+from evaluation.stress_panels import panels
+from evaluation.stress_tables import counted, every_number, worst_elsewhere
 
-_PANELS = 4
+_HOW_TO_READ = (
+    "The same patients are given other weights, so that they stand for a population where "
+    "positive cases, a group, or both together are rarer or more common. Nothing else changes: "
+    "images, scores and threshold are those of this sample. So this shows what another mix of "
+    "patients would do, not what another scanner or another form of the disease would do."
+)
+_FAILS = (
+    "A clause fails where the whole interval is beyond the bound. Of the levels that were "
+    "computed, the nearest one at which it fails is named."
+)
+_COUNTED = (
+    "For every target: whether the clause fails in this sample already, or else under how many "
+    "of the shifts it begins to fail."
+)
+_MARKS = (
+    "In the figures a band is the interval and the large mark is this sample as it is; hollow "
+    "grey marks rest on too few patients to be relied on, and dotted lines are bounds of the "
+    "policy."
+)
 _SHIFTS: dict[Shift, tuple[str, str]] = {
     "correlation": (
-        "If the disease were tied to a group",
-        "0 means that the disease is as common in the group as outside of it; above 0 it is "
-        "more common in it, below 0 less. Of an attribute with several groups the one is drawn "
-        "whose curves move most.",
+        "If positive cases were tied to a group",
+        "At 0 they are as common in the group as outside of it, above 0 more common, below 0 "
+        "less. Of an attribute with several groups the one is drawn whose curves move most.",
     ),
     "prevalence": (
-        "If the disease were rarer or more common",
-        "Metrics that do not depend on the prevalence are flat and not drawn.",
+        "If positive cases were rarer or more common",
+        "Metrics that do not move are not drawn.",
     ),
     "marginal": (
         "If a group were rarer or more common",
-        "Of each attribute the group is drawn whose curves move most.",
+        "Of each attribute the group is drawn whose curves move most. Within a group nothing "
+        "changes.",
     ),
     "worst case": (
         "If the population were the worst within a distance",
-        "So many of the samples are replaced by samples of another combination of label and "
-        "group, chosen to hurt the metric most.",
+        "So large a share of the samples is replaced by samples of another combination of "
+        "label and group, the one that hurts the metric most; not computed for the AUROC.",
     ),
 }
+_STILL: tuple[tuple[Shift, Scope, str], ...] = (
+    (
+        "prevalence",
+        "overall",
+        "the same at every prevalence, since they look at positive and negative cases apart",
+    ),
+    (
+        "correlation",
+        "worst group",
+        "the same in the worst group however the label is tied to it, since the group's own "
+        "positive and negative cases stay as they are",
+    ),
+)
 
 
 class Stress(Section):
-    """Curves over shifts, the worst populations, and where the policy breaks down."""
+    """Where the policy breaks down, the worst populations, and curves over shifts."""
 
     title = "What would happen elsewhere"
     place = 48
@@ -71,134 +91,98 @@ class Stress(Section):
         """The section's body as HTML."""
         target = audit.stress[0].target
         found = [cell for cell in audit.stress if cell.target == target]
-        parts = [paragraph(_HOW_TO_READ), *_breakdowns(audit)]
-        if target:
-            said = f"{spoken(target).capitalize()}: other populations"
-            parts.append(Markup("<h3>{}</h3>").format(said))
-            others = "The same numbers for every other target are in tables/stress.csv."
-            parts.append(paragraph(others))
         metrics = _ordered(audit, found)
-        parts += [paragraph(_largest_drop(found)), _worst_table(found, metrics)]
-        parts += [paragraph(each) for each in _unmoved(found)]
-        for shift in _SHIFTS:
-            parts += _figure(audit, [cell for cell in found if cell.shift == shift], metrics)
-        parts.append(folded(f"All {len(found):,} numbers", _matrix(found)))
+        parts = [paragraph(_HOW_TO_READ), *_all_targets(audit)]
+        if target:
+            parts += [
+                Markup("<h3>{}</h3>").format(spoken(target).capitalize()),
+                paragraph("The numbers of every other target are in tables/stress.csv."),
+            ]
+        parts += [
+            paragraph(_at_worst(found, metrics[0])),
+            *_breakdowns(audit, target),
+            worst_elsewhere(found, metrics),
+            *(paragraph(sentence) for sentence in _unmoved(found)),
+            paragraph(_MARKS),
+            *_figures(audit, found, metrics),
+            folded(f"All {len(found):,} numbers", every_number(found)),
+        ]
         return joined(parts)
-
-
-_HOW_TO_READ = (
-    "The same patients are given other weights, so that they stand for a population where the "
-    "disease, a group, or both together are rarer or more common. Nothing else changes: the "
-    "images, the scores and the threshold are those of this sample. So this shows what a "
-    "different mix of patients would do, and not what another scanner or another disease would "
-    "do. Bands are intervals; the large mark is this sample as it is; hollow grey marks rest on "
-    "too few patients to be relied on; dotted lines are bounds of the policy."
-)
-
-
-def _breakdowns(audit: Audit) -> list[Markup]:
-    """Where each clause begins to fail: in words for one target, counted for several."""
-    if not audit.breakdowns:
-        return []
-    target = audit.stress[0].target
-    clauses = list(dict.fromkeys(each.clause for each in audit.breakdowns))
-    first = [each for each in audit.breakdowns if each.target == target]
-    rows = [
-        (clause, _listed(failures([each for each in first if each.clause == clause])))
-        for clause in clauses
-        if any(each.clause == clause for each in first)
-    ]
-    note = (
-        "A clause fails where its whole interval is beyond the bound. The nearest level is "
-        "named at which it does, among those that were computed."
-    )
-    about = f" for {spoken(target)}" if target else ""
-    parts = [paragraph(note), table(["Clause", f"Where it begins to fail{about}"], rows)]
-    targets = list(dict.fromkeys(each.target for each in audit.breakdowns))
-    if len(targets) > 1:
-        parts += [paragraph(_COUNTED), _counted(audit.breakdowns, targets, clauses)]
-    return parts
-
-
-def _listed(sentences: Sequence[str]) -> Markup:
-    return Markup("<br>").join(each for each in sentences if each)
 
 
 def _ordered(audit: Audit, found: Sequence[StressCell]) -> list[str]:
     """The metrics, those of the policy first."""
-    asked = [each.metric for each in audit.policy.clause] if audit.policy else []
+    asked = [clause.metric for clause in audit.policy.clause] if audit.policy else []
     names = list(dict.fromkeys(cell.metric for cell in found))
     return sorted(names, key=lambda name: name not in asked)
 
 
-def _largest_drop(found: Sequence[StressCell]) -> str:
-    """The metric that loses most, in words."""
-    whole = [cell for cell in found if cell.scope == "overall" and cell.state == "adequate"]
-    here = {cell.metric: cell for cell in whole if at_home(cell)}
-    lost = [
-        (goodness(cell) - goodness(here[cell.metric]), cell)
-        for cell in whole
-        if cell.metric in here
+def _all_targets(audit: Audit) -> list[Markup]:
+    """How each target fares, if there are several."""
+    if len({found.target for found in audit.breakdowns}) < 2:
+        return []
+    return [paragraph(_COUNTED), counted(audit.breakdowns)]
+
+
+def _breakdowns(audit: Audit, target: str) -> list[Markup]:
+    """Where each clause begins to fail for one target, in words."""
+    mine = [found for found in audit.breakdowns if found.target == target]
+    clauses = dict.fromkeys(found.clause for found in mine)
+    rows = [
+        (clause, bullets(failures([found for found in mine if found.clause == clause])))
+        for clause in clauses
     ]
-    if not lost:
-        return "Nothing can be said: no number over all samples has enough evidence."
-    change, worst = min(lost, key=lambda each: each[0])
-    label, home = METRICS.get(worst.metric).label, here[worst.metric]
-    if change > -0.005:
-        return "Over all samples no metric gets worse in any of these populations."
     return (
-        f"Over all samples {label} would get worse most: from {home.value:.3f} here to "
-        f"{worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f}) in a population with "
-        f"{population(worst)}."
+        [paragraph(_FAILS), table(["Clause", "Where it begins to fail"], rows)] if rows else []
     )
 
 
+def _at_worst(found: Sequence[StressCell], metric: str) -> str:
+    """How bad the chief metric would get over all samples."""
+    label = METRICS.get(metric).label
+    firm = [
+        cell
+        for cell in found
+        if (cell.metric, cell.scope, cell.state) == (metric, "overall", "adequate")
+    ]
+    here = next(filter(at_home, firm), None)
+    if here is None:
+        return f"Nothing can be said of {label} over all samples: there is too little evidence."
+    worst = min(firm, key=goodness)
+    at_home_it_is = (
+        f"{label} over all samples is {in_words(here.value, here.low, here.high)} here"
+    )
+    if not goodness(worst) < goodness(here) - 0.0005:
+        return f"{at_home_it_is}, and no worse in any population that could be judged."
+    ends = in_words(worst.value, worst.low, worst.high)
+    return f"{at_home_it_is}; at worst it would be {ends}, with {population(worst)}."
+
+
 def _unmoved(found: Sequence[StressCell]) -> Iterator[str]:
-    """Which metrics cannot move under which shift, and why."""
-    for shift, scope, why in _WHY:
-        cells = [cell for cell in found if (cell.shift, cell.scope) == (shift, scope)]
+    """Which metrics a shift cannot move, and why."""
+    for shift, scope, why in _STILL:
+        firm = [
+            cell
+            for cell in found
+            if (cell.shift, cell.scope, cell.state) == (shift, scope, "adequate")
+        ]
+        names = dict.fromkeys(cell.metric for cell in firm)
         still = [
             METRICS.get(name).label
-            for name in dict.fromkeys(cell.metric for cell in cells)
-            if not moves(c for c in cells if c.metric == name)
-            and any(c.metric == name and c.state == "adequate" for c in cells)
+            for name in names
+            if not moves(cell for cell in firm if cell.metric == name)
         ]
         if still:
-            yield f"{', '.join(still)}: {why}"
+            yield f"{', '.join(still)}: {why}."
 
 
-_WHY: tuple[tuple[Shift, Scope, str], ...] = (
-    (
-        "prevalence",
-        "overall",
-        "the same at every prevalence, since diseased and healthy samples are looked at apart.",
-    ),
-    (
-        "correlation",
-        "worst group",
-        "the same in the worst group however the disease is tied to it, since its own diseased "
-        "and healthy samples stay as they are. Only the mix of groups changes.",
-    ),
-)
-
-
-def _figure(
-    audit: Audit, cells: Sequence[StressCell], metrics: Sequence[str]
+def _figures(
+    audit: Audit, found: Sequence[StressCell], metrics: Sequence[str]
 ) -> Iterator[Markup]:
-    """The curves of one shift, for the first metrics that it moves."""
-    moved = [name for name in metrics if moves(c for c in cells if c.metric == name)][:_PANELS]
-    if not moved:
-        return
-    shift = cells[0].shift
-    heading, note = _SHIFTS[shift]
-    bounds = {name: _bounds(audit, name, shift) for name in moved}
-    rows = [
-        [Panel(_titled(name, about), lines(name), bounds[name]) for name in moved]
-        for about, lines in _rows(cells, moved)
-    ]
-    yield Markup("<h3>{}</h3>").format(heading)
-    yield paragraph(note)
-    drawn = ", ".join(METRICS.get(name).label for name in moved)
-    yield stress_curves(rows, f"{heading}: {drawn} by level of the shift")
-
-
+    for shift, (heading, note) in _SHIFTS.items():
+        cells = [cell for cell in found if cell.shift == shift]
+        rows = panels(audit.policy, cells, metrics)
+        if rows:
+            yield Markup("<h4>{}</h4>").format(heading)
+            yield paragraph(note)
+            yield stress_curves(rows, f"{heading}: curves of the metrics over the shift")

@@ -32,9 +32,10 @@ class Utility(Section):
             "Whether patients are better off if one acts on the score. The horizontal axis is "
             "the risk from which one would treat or refer: at 0.2 one accepts four needless "
             "treatments for one that is needed. Net benefit counts the needed treatments less "
-            "the needless ones at that price, a patient. The model helps where its line (solid, "
-            "with its pointwise interval) is above both treating everybody (dashed) and treating "
-            "nobody (the line at 0). What lies far below 0 is cut off."
+            "the needless ones at that price, a patient. The model helps where its line "
+            "(solid, in its interval, which holds for one risk alone) is above both treating "
+            "everybody (dashed) and treating nobody (the line at 0). What lies far below 0 is "
+            "cut off."
         )
         targets = list(dict.fromkeys(curve.target for curve in audit.utility))
         first = [curve for curve in audit.utility if curve.target == targets[0]]
@@ -94,8 +95,11 @@ def _sentences(curves: Sequence[DecisionCurve], targets: Sequence[str]) -> Itera
         if curve.group != "all" and not _empty(curve) and not helps(curve, surely=True)
     ]
     everyone = next(curve for curve in curves if curve.group == "all")
-    about = f" and {named(targets[0])}" if several else ""
-    sentences = [f"In all samples{about} the model helps at risks {_ranges(helps(everyone))}."]
+    about = f"For {named(targets[0])}, in" if several else "In"
+    sentences = [
+        f"{about} all samples, the model helps at risks {_ranges(helps(everyone))}; its whole "
+        f"interval shows it at {_ranges(helps(everyone, surely=True))}."
+    ]
     if never:
         sentences.append(
             f"At no risk is it shown to help {listed(never, 8)}: there the whole interval is "

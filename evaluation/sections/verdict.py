@@ -85,7 +85,9 @@ class Verdict(Section):
             heading,
             paragraph(_SENTENCE[audit.verdict or "INSUFFICIENT"]),
             *([paragraph(audit.policy.description)] if audit.policy.description else []),
-            table(["What was required", "What was found", "Verdict"], rows),
+            Markup('<div class="clauses">{}</div>').format(
+                table(["What was required", "What was found", "Verdict"], rows)
+            ),
         ]
 
     def _audited(self, audit: Audit) -> Markup:
@@ -154,24 +156,34 @@ def _widest(gaps: list[Gap], label: str) -> Iterator[str]:
 
 
 def _by_finding(audit: Audit, gaps: list[Gap], label: str) -> Iterator[str]:
+    told = []
     for attribute in dict.fromkeys(gap.attributes[0] for gap in gaps):
-        inside = [gap for gap in gaps if gap.attributes == (attribute,)]
-        wide = [gap for gap in inside if exceeds_chance(gap)]
-        told = f"By {attribute}, the gap of {label} exceeds what chance makes of equal groups "
-        told += f"for {len(wide)} of {len(audit.targets)}"
-        if not wide:
-            yield f"{told}."
-            continue
-        gap = max(wide, key=lambda each: each.value)
+        wide = [gap for gap in gaps if gap.attributes == (attribute,) and exceeds_chance(gap)]
+        said = f"by {attribute} for {len(wide)} of {len(audit.targets)}"
+        if wide:
+            gap = max(wide, key=lambda each: each.value)
+            ends = _ends(gap.value, gap.low, gap.high)
+            said += f" (widest: {spoken(gap.target)}, {ends}, worst for {gap.worst})"
+        told.append(said)
+    if told:
         yield (
-            f"{told}; the widest is {spoken(gap.target)}, "
-            f"{_ends(gap.value, gap.low, gap.high)}, worst for {gap.worst}."
+            f"The gap of {label} between groups is larger than chance alone would make of "
+            f"equal groups {'; '.join(told)}."
         )
 
 
 def _found(clause: ClauseVerdict) -> str:
     """The number that decided, and how many more are like it."""
-    return clause.reason
+    if clause.judged < 2:
+        return clause.reason
+    several = len(clause.targets) > 1
+    where = f" ({listed(map(spoken, clause.targets), 4)})" if several else ""
+    if clause.verdict == "PASS":
+        return f"Holds for all {clause.judged:,} numbers; nearest to the bound: {clause.reason}"
+    amount = f"{clause.decided:,} of {clause.judged:,} numbers{where}"
+    if clause.verdict == "FAIL":
+        return f"Broken by {amount}; furthest off: {clause.reason}"
+    return f"Not shown for {amount}. Among them: {clause.reason}"
 
 
 def _amount(audit: Audit) -> str:
