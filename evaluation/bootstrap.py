@@ -1,6 +1,9 @@
 """Bootstrap over patients: one pass gives every draw of every metric in every group."""
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -156,12 +159,32 @@ def bootstrap(
     # The products are small: threads would wait for each other longer than they compute.
     with threadpool_limits(1, "blas"):
         point = compute(weight[None])[0]
-        for weights in resampled:
-            blocks.append(compute(weights))
-            done += len(weights)
+        for block in _in_turn(compute, resampled, _threads(metrics)):
+            blocks.append(block)
+            done += len(block)
             if on_progress:
                 on_progress(done)
     return Cube(tuple(measures), point, np.concatenate(blocks))
+
+
+def _threads(metrics: Sequence[Metric]) -> int:
+    """How many blocks to compute at once: array operations leave the interpreter to others."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) if all(metric.parallel for metric in metrics) else 1
+
+
+def _in_turn(
+    compute: Callable[[Array], Array], blocks: Iterable[Array], threads: int
+) -> Iterator[Array]:
+    """What is computed of each block, in order, with at most so many blocks held at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Array]] = deque()
+        for block in blocks:
+            if len(waiting) >= threads:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(compute, block))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class _Cells(NamedTuple):

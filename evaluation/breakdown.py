@@ -70,7 +70,7 @@ def _breakdown(curve: Sequence[StressCell], holds: Callable[[StressCell], bool])
     near = sorted(curve, key=lambda cell: (abs(cell.level - cell.observed), cell.level))
     first = next((c for c in near if c.state == "adequate" and not holds(c)), None)
     nearer = near if first is None else near[: near.index(first)]
-    unjudged = sum(cell.state != "adequate" for cell in nearer)
+    unjudged = sum(cell.state not in ("adequate", "impossible") for cell in nearer)
     among = f"of {len(curve)} levels" if first is None else "nearer levels"
     return Breakdown(
         **{name: getattr(curve[0], name) for name in _CURVE},

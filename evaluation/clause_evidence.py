@@ -191,6 +191,7 @@ class ClauseEvidence:
                 (cell.metric, cell.shift) != (clause.metric, clause.shift)
                 or clause.attribute not in (None, cell.attribute)
                 or clause.target not in (None, cell.target)
+                or cell.state == "impossible"
                 or (clause.level is not None and abs(cell.level) > clause.level)
             ):
                 continue

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 # A blue of Okabe and Ito's palette, which colour-blind readers can tell from grey.
@@ -34,6 +35,8 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _DROPPED = ("metadata", "style")
 _PLACES = ("d", "x", "y", "x1", "y1", "x2", "y2", "points", "width", "height")
 _ID = re.compile(r"#[mph][0-9a-f]{10}\b")
+# The font is the page's, and ends and corners of lines so thin look the same.
+_UNSEEN = re.compile("(font-family|stroke-linecap|stroke-linejoin|stroke-dashoffset):[^;]*;?")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -49,8 +52,12 @@ def drawing(width: float, height: float, title: str, draw: Callable[[Figure], No
     with rc_context(_STYLE), warnings.catch_warnings():
         # Glyphs are the reader's, and a label that does not fit is still in the table.
         warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(width, height), layout="constrained")
+        layout = ConstrainedLayoutEngine()
+        figure = Figure(figsize=(width, height), layout=layout)
         draw(figure)
+        # Laid out here, since saving would draw everything twice to do it.
+        layout.execute(figure)
+        figure.set_layout_engine(None)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
     text = buffer.getvalue()
@@ -97,7 +104,7 @@ def _compact(element: ElementTree.Element) -> ElementTree.Element:
         if name in _PLACES or value.startswith("rotate"):
             value = _rounded(value)
         elif name == "style":
-            value = re.sub(r"\s*([:;])\s*", r"\1", re.sub(r"font-family:[^;]*;?", "", value))
+            value = re.sub(r"\s*([:;])\s*", r"\1", _UNSEEN.sub("", value)).rstrip(";")
         if not value.startswith("rotate(0 "):
             kept.set(name, value)
     kept.text = element.text if kept.tag == "text" else None

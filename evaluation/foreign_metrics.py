@@ -191,6 +191,7 @@ def _looped(
         function=Looped(name, function, weighted, like.function),
         label=label.replace("_", " "),
         multiclass=False,
+        parallel=False,  # it records warnings, which all threads share
         **changed,
     )
 

@@ -52,6 +52,7 @@ class Metric:
         level: What the metric is taken at, such as a specificity, in (0, 1); None if it has no
             level. Written behind the name: ``net_benefit@0.2``.
         standard_level: The level that its name alone stands for.
+        parallel: Whether it may run in several threads at once.
     """
 
     function: Callable[..., Array]
@@ -66,6 +67,7 @@ class Metric:
     multiclass: bool = False
     level: float | None = None
     standard_level: float | None = None
+    parallel: bool = True
 
     @property
     def name(self) -> str:

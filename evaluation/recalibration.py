@@ -10,6 +10,7 @@ EDGE = 1e-8
 
 _CLOSE = 1e-7  # of the log odds of any sample; the error left after that step is its square
 _STEPS = 50
+_PERFECT = np.array([0.0, 1.0])
 _CELLS_AT_ONCE = 50_000  # of (draw, score) pairs, so that they stay in the cache
 
 
@@ -57,23 +58,35 @@ def recalibration(
     if free_slope:
         defined &= ((positive > 0) | (negative > 0)).sum(axis=-1) > 1
     draws, size = np.flatnonzero(defined), max(1, _CELLS_AT_ONCE // len(odds))
+    near = _PERFECT
+    if len(draws) > 1:
+        # Draws differ little from their mean: from its fit, half of the steps are enough.
+        mean = [each[draws].mean(axis=0, keepdims=True) for each in (positive, negative)]
+        (near,) = _fit(odds, mean[0], mean[1], _PERFECT, free_slope)
+        near = near if np.isfinite(near).all() else _PERFECT
     for start in range(0, len(draws), size):
         some = draws[start : start + size]
-        fitted[some] = _fit(odds, positive[some], negative[some], free_slope)
+        fitted[some] = _fit(odds, positive[some], negative[some], near, free_slope)
     return fitted[:, 0].reshape(shape), fitted[:, 1].reshape(shape)
 
 
-def _fit(odds: Array, positive: Array, negative: Array, free_slope: bool) -> Array:
-    """Intercept and slope, ``[draw, 2]``, from weights ``[draw, score]`` of both classes."""
+def _fit(
+    odds: Array, positive: Array, negative: Array, near: Array, free_slope: bool
+) -> Array:
+    """Intercept and slope, ``[draw, 2]``, from weights ``[draw, score]`` of both classes.
+
+    The search begins at the intercept and slope ``near``.
+    """
     middle = odds.mean()
     centred = odds - middle  # else the information of a narrow score would cancel
     powers = np.stack([np.ones_like(centred), centred, centred**2], axis=-1)
     total, hits = positive + negative, positive @ powers[:, :2]
     fitted = np.full((len(total), 2), np.nan)
     running = np.arange(len(total))
-    now = np.tile([middle, 1.0], (len(total), 1))
-    for _ in range(_STEPS):
-        step = _newton_step(now, powers, total, hits, free_slope)
+    now = np.tile([near[0] + middle * near[1], near[1]], (len(total), 1))
+    for number in range(_STEPS):
+        # All begin at one place, so that the first step needs one exponential a score.
+        step = _newton_step(now if number else now[:1], powers, total, hits, free_slope)
         ends = step[:, :1] + step[:, 1:] * centred[[0, -1]]
         reach = np.abs(ends).max(axis=-1)
         now = now + step * (np.log1p(reach) / np.where(reach > 0, reach, 1.0))[:, None]
@@ -91,14 +104,17 @@ def _fit(odds: Array, positive: Array, negative: Array, free_slope: bool) -> Arr
 def _newton_step(
     now: Array, powers: Array, total: Array, hits: Array, free_slope: bool
 ) -> Array:
-    """Change ``[draw, 2]`` of intercept and slope; NaN where the information is singular."""
+    """Change ``[draw, 2]`` of intercept and slope; NaN where the information is singular.
+
+    ``now`` is ``[draw, 2]``, or ``[1, 2]`` where all draws are at one place.
+    """
     chance = expit(now[:, :1] + now[:, 1:] * powers[:, 1])
     expected = total * chance
     gradient = hits - expected @ powers[:, :2]
     expected *= 1 - chance
     zeroth, first, second = (expected @ powers).T
     if not free_slope:
-        return np.stack([ratio(gradient[:, 0], zeroth), np.zeros(len(now))], axis=-1)
+        return np.stack([ratio(gradient[:, 0], zeroth), np.zeros_like(zeroth)], axis=-1)
     determinant = zeroth * second - first**2
     solved = [
         second * gradient[:, 0] - first * gradient[:, 1],

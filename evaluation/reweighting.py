@@ -25,11 +25,13 @@ class Population(NamedTuple):
         reason: Why it cannot, or what is special about it; else empty.
         rivals: ``[rival, 2, category]``, populations among which it was chosen as the worst;
             None if it was not.
+        possible: Whether there can be such a population at all, sample or not.
     """
 
     joint: Array
     reason: str = ""
     rivals: Array | None = None
+    possible: bool = True
 
     @property
     def reachable(self) -> bool:
@@ -165,7 +167,7 @@ def with_correlation(joint: Array, category: int, known: Array, level: float) ->
         return _unreachable(joint, "no correlation is defined: one label or category only")
     if not low - _NOTHING <= level <= high + _NOTHING:
         reason = f"prevalence and share allow correlations from {low:.2f} to {high:.2f}"
-        return _unreachable(joint, reason)
+        return _unreachable(joint, reason)._replace(possible=False)
     table = _table(joint, category, known)
     excess = level * _spread(table) * np.array([[1, -1], [-1, 1]])
     return _scaled(joint, category, known, _independent(table) + excess)

@@ -27,6 +27,7 @@ from evaluation.target import Target
 from evaluation.worst_case import bound_of_worst, worst_population
 
 Shift = Literal["correlation", "prevalence", "marginal", "worst case"]
+State = Literal["adequate", "insufficient", "undefined", "impossible"]
 Scope = Literal["overall", "worst group"]
 
 _CORRELATIONS = (-0.9, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 0.9)
@@ -106,8 +107,9 @@ class StressCell(Settings):
             cells are truly alike.
         effective: Kish's effective number of patients among those that the metric rests on,
             under the weights; of the rarer class for an AUROC.
-        state: ``undefined`` (no such population, no value or no interval), ``insufficient``
-            (too few patients, or too few effective ones) or ``adequate``.
+        state: ``impossible`` (no population has this level, prevalence and share at once),
+            ``undefined`` (the sample cannot be reweighted so, no value or no interval),
+            ``insufficient`` (too few patients, or too few effective ones) or ``adequate``.
         reason: Why it is not adequate, or what is special about it.
     """
 
@@ -124,7 +126,7 @@ class StressCell(Settings):
     low: Number
     high: Number
     effective: Number
-    state: Literal["adequate", "insufficient", "undefined"]
+    state: State
     reason: str = ""
 
 
@@ -288,7 +290,8 @@ def _along(
         for p, (level, population) in enumerate(
             zip(curve.levels, curve.populations, strict=True)
         ):
-            judged = found.get(p, _Judged("", state="undefined"))
+            state: State = "undefined" if population.possible else "impossible"
+            judged = found.get(p, _Judged("", state=state))
             reasons = [each for each in (population.reason, judged.reason) if each]
             yield StressCell(
                 target=sample.target.name,
@@ -312,7 +315,7 @@ class _Judged:
     low: float = float("nan")
     high: float = float("nan")
     effective: float = float("nan")
-    state: Literal["adequate", "insufficient", "undefined"] = "adequate"
+    state: State = "adequate"
     reason: str = ""
 
 

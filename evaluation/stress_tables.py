@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from markupsafe import Markup
 
 from evaluation.breakdown import Breakdown
@@ -83,11 +84,13 @@ def every_number(found: Sequence[StressCell]) -> Markup:
     """All cells of a target: a table for each shift, levels across."""
     families: dict[tuple[Shift, str], list[StressCell]] = {}
     for cell in found:
-        families.setdefault((cell.shift, group(cell)), []).append(cell)
+        # A cell that must not be shown has no level either.
+        if not np.isnan(cell.level):
+            families.setdefault((cell.shift, group(cell)), []).append(cell)
     parts = [paragraph(_SIGNS)]
     for (shift, about), cells in families.items():
         name = f"{AXES[shift]}: {about}" if about else AXES[shift]
-        parts += [Markup("<h4>{}</h4>").format(name), _family(cells)]
+        parts += [Markup("<h3>{}</h3>").format(name), _family(cells)]
     return joined(parts)
 
 
@@ -106,7 +109,7 @@ def _family(cells: Sequence[StressCell]) -> Markup:
 
 
 def _shown(cell: StressCell | None) -> str:
-    if cell is None or cell.state == "undefined":
+    if cell is None or cell.state == "undefined" or np.isnan(cell.value):
         return UNDEFINED
     if cell.state == "insufficient":
         return f"{cell.value:.2f}? {cell.effective:.0f}"

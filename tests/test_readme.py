@@ -7,8 +7,10 @@ import tomllib
 
 import pytest
 
+from evaluation.card import CARDS
 from evaluation.metric import METRICS
 from evaluation.predictions import Predictions
+from evaluation.probe import PROBES
 from evaluation.section import SECTIONS
 from evaluation.shift import SHIFTS
 from service.app import ROUTES
@@ -25,6 +27,8 @@ FOLDERS = {
     "evaluation/metrics": METRICS.names,
     "evaluation/shifts": SHIFTS.names,
     "evaluation/sections": SECTIONS.names,
+    "evaluation/probes": PROBES.names,
+    "evaluation/cards": CARDS.names,
     "training/formats": FORMATS.names,
     "training/methods": METHODS.names,
     "service/routes": ROUTES.names,
@@ -67,7 +71,6 @@ def test_every_command_is_known(command):
 
 def test_the_audit_command_runs_as_written(tmp_path):
     (command,) = [each for each in COMMANDS if each.startswith("audit ")]
-    (tmp_path / "policies").symlink_to(ROOT / "policies")
     Predictions.from_table(made_predictions(), ["sex", "age"]).write(
         tmp_path / "predictions.csv"
     )

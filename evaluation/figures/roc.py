@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.curves import Curve, Kind
+from evaluation.curves import Curve, Kind, thinned
 from evaluation.figure import COLOURS, DASHES, GREY, drawing, shortened
 
 #: Lines of a panel at most; more cannot be told apart.
 MOST_LINES = 8
+
+# Points of a line in a panel the size of a stamp.
+_SMALL = 40
 
 _AXES: dict[Kind, tuple[str, str]] = {
     "roc": ("False positive rate", "Sensitivity"),
@@ -63,7 +67,9 @@ def curves_by_target(
             axes.set_visible(False)
         for axes, curve in zip(every.ravel(), shown, strict=False):
             _frame(axes, curve.kind)
-            axes.plot(curve.x, curve.y, color=COLOURS[0], linewidth=1.3)
+            x, y = np.array(curve.x), np.array(curve.y)
+            seen = thinned(x, y, _SMALL)
+            axes.plot(x[seen], y[seen], color=COLOURS[0], linewidth=1.3)
             axes.set_title(shortened(headings[curve.target], 26), fontsize=8)
         for axes in every.ravel():
             axes.set(xlabel="", ylabel="")

@@ -82,14 +82,16 @@ def stress_curves(rows: Sequence[Row], title: str) -> Markup:
         figure.supxlabel(AXES[shift], fontsize=9)
         _legend(figure, names)
 
-    wide = _WIDTH * (1.0 if columns > 2 else 0.3 + columns / 4)
-    return drawing(wide, _HEIGHT * len(rows) + 0.6, title, draw)
+    return drawing(
+        _WIDTH if columns > 2 else 0.6 * _WIDTH, _HEIGHT * len(rows) + 0.6, title, draw
+    )
 
 
 def _legend(figure: Figure, names: Sequence[str]) -> None:
     handles = [Line2D([], [], **_look(place)) for place in range(len(names))]
     labels = [shortened(name) for name in names]
-    look: dict[str, Any] = {"ncols": 4, "frameon": False, "fontsize": 8}
+    across = 4 if figure.get_figwidth() > 0.6 * _WIDTH else 2
+    look: dict[str, Any] = {"ncols": across, "frameon": False, "fontsize": 8}
     figure.legend(handles, labels, loc="outside upper left", **look)
 
 

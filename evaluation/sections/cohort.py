@@ -138,8 +138,8 @@ def standardised_difference(first: float, second: float) -> float:
         Austin (2009), *Balance diagnostics for comparing the distribution of baseline
         covariates between treatment groups*, Statistics in Medicine 28, 3083-3107, section 3.
 
-    >>> standardised_difference(0.5, 0.3), standardised_difference(1.0, 1.0)
-    (0.41702882811414954, 0.0)
+    >>> round(standardised_difference(0.5, 0.3), 3), standardised_difference(1.0, 1.0)
+    (0.417, 0.0)
     """
     variance = (first * (1 - first) + second * (1 - second)) / 2
     if first == second:
@@ -186,7 +186,7 @@ def _matrix(sizes: Sequence[GroupSize], targets: Sequence[str], word: str) -> It
 
 def _positives(size: GroupSize) -> Markup:
     share = _percent(_share(size.positives, size.images))
-    return Markup('{}<br><span class="interval">{}</span>').format(count(size.positives), share)
+    return Markup("{}<br><small>{}</small>").format(count(size.positives), share)
 
 
 def _range(counts: Sequence[int | None]) -> str:
@@ -203,7 +203,7 @@ def _share(part: int | None, whole: int | None) -> float:
 
 
 def _percent(share: float) -> str:
-    return UNDEFINED if np.isnan(share) else f"{100 * share:.1f} %"
+    return UNDEFINED if np.isnan(share) else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _signed(value: float) -> str:

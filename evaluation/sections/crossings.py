@@ -56,7 +56,9 @@ class Crossings(Section):
             row for name in declared or list(names)[:3] for row in _farthest_behind(audit, name)
         ]
         if not rows:
-            yield paragraph("No rate of a crossed group rests on enough patients to be ranked.")
+            yield paragraph(
+                "No crossed group with enough patients to be ranked is behind all samples."
+            )
             return
         first, behind = rows[0]
         metric = METRICS.get(first.metric).label
@@ -91,7 +93,7 @@ class Crossings(Section):
         )
         unranked = sum(each.units < audit.spec.minimum_patients for each in audit.pooled)
         yield paragraph(
-            f"These are the {_WORST} farthest behind in each metric. {unranked:,} of "
+            f"These are the {_WORST} farthest behind in each metric, at most. {unranked:,} of "
             f"{len(audit.pooled):,} rates rest on fewer than {audit.spec.minimum_patients} "
             "patients and were not ranked. All are in tables/pooled.csv."
         )
@@ -121,4 +123,5 @@ def _farthest_behind(audit: Audit, name: str) -> list[tuple[Pooled, float]]:
         and not np.isnan([each.pooled, overall[each.target]]).any()
     ]
     ahead = [np.diff(metric.goodness(np.array([b, each.pooled])))[0] for each, b in ranked]
-    return [ranked[place] for place in np.argsort(ahead, kind="stable")[:_WORST]]
+    order = np.argsort(ahead, kind="stable")[:_WORST]
+    return [ranked[place] for place in order if ahead[place] < 0]

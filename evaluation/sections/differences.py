@@ -182,9 +182,9 @@ def _exploration(audit: Audit, explored: Sequence[Difference]) -> Iterator[Marku
     few, fewer = (sum(q <= level for q in column) for column in _columns(tested))
     yield paragraph(
         f"Beyond the family, {len(tested):,} differences were explored. If a reader takes all "
-        f"with q up to {level:.2g} for real, about {100 * level:.2g} % of these are not: "
-        f"{few:,} differences by the usual rule (Benjamini-Hochberg), {fewer:,} by the one "
-        "that holds however they depend on each other (Benjamini-Yekutieli)."
+        f"with q up to {level:.2g} for real, at most about {100 * level:.2g} % of these are "
+        f"not. There are {few:,} by the usual rule (Benjamini-Hochberg) and {fewer:,} by the "
+        "one that holds however they depend on each other (Benjamini-Yekutieli)."
     )
     some = sorted(tested, key=lambda each: (each.q_bh, -abs(each.value)))[:_EXPLORED]
     several = any(each.target for each in some)

@@ -155,7 +155,7 @@ def _table(audit: Audit, gaps: dict[tuple[str, str], Gap], label: str) -> Markup
 def _worst(gaps: Sequence[Gap]) -> Markup:
     ranked = [gap for gap in gaps if gap.worst]
     if not ranked:
-        return Markup('<span class="undefined">–</span>')
+        return Markup("<small>–</small>")
     better = METRICS.get(ranked[0].metric).goodness
     gap = min(ranked, key=lambda each: float(better(np.array(each.worst_value))))
     shown = with_interval(gap.worst_value, gap.worst_low, gap.worst_high)

@@ -127,10 +127,10 @@ def _sentences(audit: Audit, single: Sequence[Gap]) -> Iterator[Markup]:
 
 def _said(gap: Gap) -> str:
     what = f"{METRICS.get(gap.metric).label}{of_target(gap.target)}"
-    by = " × ".join(gap.attributes)
+    value = in_words(gap.value, gap.low, gap.high)
     return (
-        f"{what} by {by}: the gap is {in_words(gap.value, gap.low, gap.high)}, chance makes "
-        f"up to {number(gap.null_high)}. Worst off is {gap.worst} with {number(gap.worst_value)}."
+        f"{what} by {' × '.join(gap.attributes)}: the gap is {value}, chance makes up to "
+        f"{number(gap.null_high)}. Worst off is {gap.worst} with {number(gap.worst_value)}."
     )
 
 

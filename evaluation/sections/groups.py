@@ -1,6 +1,6 @@
 """Performance of each group."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -9,8 +9,9 @@ from evaluation.audit import Audit
 from evaluation.figures.forest import forest
 from evaluation.findings import Estimate, GroupSize
 from evaluation.metric import METRICS, Metric
-from evaluation.parts import of_target, parts
+from evaluation.parts import named, of_target, parts
 from evaluation.section import (
+    UNDEFINED,
     Section,
     bullets,
     estimates_table,
@@ -18,6 +19,8 @@ from evaluation.section import (
     joined,
     measured,
     paragraph,
+    resting_on,
+    table,
 )
 
 # Panels a forest plot, and metrics a table, that are wide enough to read on paper.
@@ -50,19 +53,24 @@ class Groups(Section):
 
         cells = len(sizes) * len(spec.primary or spec.metrics)
         tables = parts(targets, part, cells, "estimates")
-        shown = [paragraph(how), *self._findings(audit, targets[0], sizes), tables]
+        shown = [paragraph(how), *self._findings(audit, targets, sizes), tables]
         if len(targets) > 1 and spec.primary:
             note = "The parts that open hold the metrics that were declared; all others are in"
             shown.append(paragraph(f"{note} tables/estimates.csv."))
         return joined(shown)
 
     def _findings(
-        self, audit: Audit, target: str, sizes: Sequence[GroupSize]
+        self, audit: Audit, targets: Sequence[str], sizes: Sequence[GroupSize]
     ) -> Iterator[Markup]:
         """The least well served group in words, and how much of all is to be relied on."""
-        groups = {size.group for size in sizes}
-        metrics = audit.spec.primary or audit.spec.metrics[:_PANELS]
-        sentences = [_worst(audit, metric, target, groups) for metric in metrics]
+        target, groups = targets[0], {size.group for size in sizes}
+        metrics = (audit.spec.primary or audit.spec.metrics)[:_COLUMNS]
+        measured_by = {each.metric for each in audit.estimates if each.target == target}
+        sentences = [
+            _said(audit, name, target, groups)
+            for name in metrics[:_PANELS]
+            if name in measured_by and len(groups) > 1
+        ]
         found = [each for each in audit.estimates if each.group in groups]
         states = [each.state for each in found]
         counts = [
@@ -70,7 +78,9 @@ class Groups(Section):
             for state in ("adequate", "imprecise", "insufficient", "undefined")
         ]
         sentences.append(f"Of the {len(found):,} numbers by group, {_and(counts)}.")
-        yield bullets(filter(None, sentences))
+        yield bullets(sentences)
+        if len(targets) > 1 and len(groups) > 1:
+            yield from _of_every_target(audit, targets, metrics, groups)
 
     def _part(
         self, audit: Audit, target: str, sizes: Sequence[GroupSize], *, drawn: bool
@@ -115,28 +125,51 @@ def _sizes(audit: Audit) -> list[GroupSize]:
     return [size for size in audit.cohort if size.target == audit.cohort[0].target]
 
 
-def _worst(audit: Audit, name: str, target: str, groups: set[str]) -> str:
+def _worst(audit: Audit, name: str, target: str, groups: Collection[str]) -> Estimate | None:
+    """The worst of at least two groups that are ranked; None if there are fewer."""
     metric = METRICS.get(name)
-    of_metric: dict[str, Estimate] = {
-        each.group: each
+    ranked = [
+        each
         for each in audit.estimates
-        if (each.metric, each.target) == (name, target) and each.group in groups
-    }
-    everyone = of_metric.pop("all", None)
-    ranked = [each for each in of_metric.values() if each.ranked]
-    if everyone is None or not of_metric:
-        return ""
+        if (each.metric, each.target) == (name, target)
+        and each.group in groups
+        and each.group != "all"
+        and each.ranked
+    ]
     if len(ranked) < 2:
-        return (
-            f"{metric.label}{of_target(target)} cannot be ranked by group: fewer than two "
-            "groups have enough evidence."
-        )
-    worst = min(ranked, key=lambda each: float(metric.goodness(np.array(each.value))))
+        return None
+    return min(ranked, key=lambda each: float(metric.goodness(np.array(each.value))))
+
+
+def _said(audit: Audit, name: str, target: str, groups: Collection[str]) -> str:
+    what = f"{METRICS.get(name).label}{of_target(target)}"
+    worst = _worst(audit, name, target, groups)
+    if worst is None:
+        return f"{what} cannot be ranked by group: fewer than two have enough evidence."
+    everyone = audit.estimate(name, "all", target)
     return (
-        f"{metric.label}{of_target(target)} is {extreme(metric)} for {worst.group}: "
+        f"{what} is {extreme(METRICS.get(name))} for {worst.group}: "
         f"{in_words(worst.value, worst.low, worst.high)}; in all samples it is "
         f"{in_words(everyone.value, everyone.low, everyone.high)}."
     )
+
+
+def _of_every_target(
+    audit: Audit, targets: Sequence[str], metrics: Sequence[str], groups: Collection[str]
+) -> Iterator[Markup]:
+    """The worst group of each target, so that paper shows every one of them."""
+    rows = []
+    for target in targets:
+        worst = [_worst(audit, name, target, groups) for name in metrics]
+        rows.append((named(target), *map(_named_value, worst)))
+    yield paragraph("The worst group of each; a dash where fewer than two can be ranked:")
+    yield table(["", *(METRICS.get(name).label for name in metrics)], rows)
+
+
+def _named_value(found: Estimate | None) -> Markup | str:
+    if found is None:
+        return UNDEFINED
+    return resting_on(found.value, found.low, found.high, found.group)
 
 
 def _any_known(audit: Audit, name: str, target: str) -> bool:

@@ -10,7 +10,7 @@ from evaluation.audit import Audit
 from evaluation.curves import Curve
 from evaluation.figures.roc import MOST_LINES, curves_by_group, curves_by_target
 from evaluation.findings import Estimate
-from evaluation.metric import METRICS, Metric
+from evaluation.metric import METRICS
 from evaluation.section import (
     Section,
     by_target,
@@ -19,6 +19,7 @@ from evaluation.section import (
     folded,
     joined,
     meaning,
+    measured,
     number,
     paragraph,
     spoken,
@@ -54,19 +55,20 @@ def _metrics(audit: Audit, target: str) -> Markup:
         for each in audit.analytic
         if (each.target, each.group) == (target, "all")
     }
+    told = target == measured(audit)[0]
     rows = [
         (
             METRICS.get(found.metric).label,
             _value(found),
             _formula(formulas.get(found.metric)),
             count(found.units),
-            f"{meaning(found.metric)}.{_direction(METRICS.get(found.metric))}",
+            *([_meaning(found.metric)] if told else []),
         )
         for found in audit.estimates
         if (found.target, found.group) == (target, "all")
     ]
-    head = ["Metric", "Value, interval", "By formula", "Patients", "What it is"]
-    return table(head, rows)
+    head = ["Metric", "Value, interval", "By formula", "Patients"]
+    return table([*head, "What it is"] if told else head, rows)
 
 
 def _value(found: Estimate) -> Markup:
@@ -84,10 +86,11 @@ def _formula(found: AnalyticInterval | None) -> str:
     return f"{number(found.low)} to {number(found.high)} ({found.method})"
 
 
-def _direction(metric: Metric) -> str:
-    """What is better, where it is not more."""
-    best = {"lower": " Lower is better.", "ideal": f" Best at {metric.ideal:g}."}
-    return best.get(metric.better, "")
+def _meaning(metric: str) -> str:
+    """What the metric is, and what is better where it is not more."""
+    found = METRICS.get(metric)
+    best = {"lower": " Lower is better.", "ideal": f" Best at {found.ideal:g}."}
+    return f"{meaning(metric)}.{best.get(found.better, '')}"
 
 
 def _figures(audit: Audit) -> Iterator[Markup]:

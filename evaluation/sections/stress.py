@@ -183,6 +183,6 @@ def _figures(
         cells = [cell for cell in found if cell.shift == shift]
         rows = panels(audit.policy, cells, metrics)
         if rows:
-            yield Markup("<h4>{}</h4>").format(heading)
+            yield Markup("<h3>{}</h3>").format(heading)
             yield paragraph(note)
             yield stress_curves(rows, f"{heading}: curves of the metrics over the shift")

@@ -16,6 +16,7 @@ from evaluation.section import (
     count,
     decided,
     exceeds_chance,
+    in_words,
     joined,
     listed,
     meaning,
@@ -119,7 +120,7 @@ def in_short(audit: Audit) -> Iterator[str]:
     if np.isnan(first.value):
         yield f"{label}{of} is undefined: {first.reason}."
     else:
-        ends = _ends(first.value, first.low, first.high)
+        ends = in_words(first.value, first.low, first.high)
         yield f"{label}{of} is {ends} over all samples. {label}: {_lowered(meaning(metric))}."
     gaps = [
         gap
@@ -149,9 +150,9 @@ def _widest(gaps: list[Gap], label: str) -> Iterator[str]:
     chance = "larger than" if exceeds_chance(gap) else "within what"
     yield (
         f"The widest gap between groups is by {gap.attributes[0]}: "
-        f"{_ends(gap.value, gap.low, gap.high)}, {chance} chance alone would make of equal "
+        f"{in_words(gap.value, gap.low, gap.high)}, {chance} chance alone would make of equal "
         f"groups (up to {number(gap.null_high)}). {label} is worst for {gap.worst}: "
-        f"{_ends(gap.worst_value, gap.worst_low, gap.worst_high)}."
+        f"{in_words(gap.worst_value, gap.worst_low, gap.worst_high)}."
     )
 
 
@@ -162,7 +163,7 @@ def _by_finding(audit: Audit, gaps: list[Gap], label: str) -> Iterator[str]:
         said = f"by {attribute} for {len(wide)} of {len(audit.targets)}"
         if wide:
             gap = max(wide, key=lambda each: each.value)
-            ends = _ends(gap.value, gap.low, gap.high)
+            ends = in_words(gap.value, gap.low, gap.high)
             said += f" (widest: {spoken(gap.target)}, {ends}, worst for {gap.worst})"
         told.append(said)
     if told:
@@ -197,12 +198,6 @@ def _amount(audit: Audit) -> str:
 def _questions(audit: Audit) -> str:
     word = "classes" if audit.task == "multiclass" else "findings"
     return f"{len(audit.targets)} {word}: {listed(map(spoken, audit.targets), 20)}"
-
-
-def _ends(value: float, low: float, high: float) -> str:
-    if np.isnan([low, high]).any():
-        return f"{number(value)} (no interval)"
-    return f"{number(value)} ({number(low)} to {number(high)})"
 
 
 def _lowered(text: str) -> str:

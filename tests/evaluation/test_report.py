@@ -60,7 +60,7 @@ def test_undefined_is_a_dash_and_never_zero():
     result = audit(predictions, AuditSpec(attributes=(Attribute(name="sex"),), draws=100))
     page = render(result)
     assert "undefined: only one class" in page
-    assert '<span class="undefined">–</span>' in page
+    assert "<small>–</small>" in page
 
 
 def test_writes_every_form_and_the_evidence_of_it(found, tmp_path):

@@ -183,7 +183,7 @@ def test_an_infeasible_correlation_says_what_is_feasible():
     infeasible = [cell for cell in cells if cell.level != cell.observed]
     assert len(infeasible) == 2 * 2 * len(spec.metrics)
     for cell in infeasible:
-        assert cell.state == "undefined"
+        assert cell.state == "impossible"
         assert np.isnan([cell.value, cell.low, cell.high, cell.effective]).all()
         assert "allow correlations from" in cell.reason
 
