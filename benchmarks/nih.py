@@ -28,6 +28,8 @@ def main(
 ) -> None:
     """Audit each model under the screening policy and keep what came out as one table."""
     data = Path(os.environ.get("EVENSCAN_DATA", "data")) / "nih_preds_natmed2021"
+    if not data.is_dir():
+        raise typer.BadParameter(f"{data} is not there; set EVENSCAN_DATA to its parent folder")
     rows = []
     for seed in SEEDS[:seeds]:
         path = out / f"seed{seed}.csv"

@@ -180,9 +180,7 @@ class ClauseEvidence:
                 yield Bounded(name, *ends, False, found.reason, target=found.target)
             else:
                 flattered = _FLATTERED if self._test_chosen(found.target) else ""
-                bounded = Bounded(
-                    name, *ends, True, flattered=flattered, target=found.target
-                )
+                bounded = Bounded(name, *ends, True, flattered=flattered, target=found.target)
                 yield _without_unranked(bounded, found.unranked, clause)
 
     def _stressed(self, clause: Clause) -> Iterator[Bounded]:

@@ -147,6 +147,7 @@ def audit(
         {name: value for name, value in columns.items() if value is not None},
         one_image_per_patient=one_image_per_patient,
     )
+    _check_writing(out, pdf=pdf)
     with progress("reading") as advance:
         found = request.run(
             predictions, policy, embeddings, champion, about, on_progress=advance
@@ -166,6 +167,7 @@ def report(
     """Write the report and tables of an audit again, or in a form to be shared."""
     from evaluation.audit import Audit
 
+    _check_writing(out, pdf=pdf)
     _write(Audit.read(audit), out, shareable=shareable, pdf=pdf)
 
 
@@ -180,6 +182,16 @@ def verify(
     if faults:
         raise InputError(*faults)
     Console().print("The evidence chain holds.")
+
+
+def _check_writing(out: Path, *, pdf: bool) -> None:
+    """Refuse before the long work what would be refused after it."""
+    if out.exists() and not out.is_dir():
+        raise InputError(Fault(str(out), "it is a file", "Name a folder with --out."))
+    if pdf:
+        from evaluation.pdf import weasyprint_module
+
+        weasyprint_module()
 
 
 def _write(found: Any, out: Path, *, shareable: bool, pdf: bool) -> None:

@@ -276,7 +276,7 @@ class AuditEvidence:
             low=found.low,
             high=found.high,
             lost=lost,
-            levelled=bool(after < before and lost),
+            levelled=bool(found.high < 0 and lost),
             reason=found.reason,
         )
 

@@ -151,8 +151,9 @@ def verify(path: Path, folder: Path, last: str | None = None) -> list[Fault]:
     if last is not None and (not lines or lines[-1].hash != last):
         found = "the last line is not the one whose hash was kept"
         faults.append(Fault(str(path), found, _REMEDY))
-    latest = {line.name: line for line in lines if line.beside}
-    return faults + [fault for line in latest.values() for fault in _file_faults(line, folder)]
+    latest = {line.name: line for line in lines}
+    kept = (line for line in latest.values() if line.beside)
+    return faults + [fault for line in kept for fault in _file_faults(line, folder)]
 
 
 def _read(path: Path) -> bytes:

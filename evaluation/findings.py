@@ -186,7 +186,8 @@ class LevellingDown(Settings):
         low: Lower end of the interval of after minus before.
         high: Upper end.
         lost: Groups whose whole interval of change is below 0.
-        levelled: Whether the gap narrowed and a group lost: fairness bought with harm.
+        levelled: Whether the gap narrowed, on its whole interval, and a group lost: fairness
+            bought with harm.
         reason: Why it is undefined, if so.
 
     References:

@@ -36,7 +36,7 @@ def print_pdf(page: str, audit: Audit) -> bytes:
         Coalition for Health AI, *Applied Model Card*, schema v0.2, on cards as PDF.
     """
     with _without_warnings():
-        document = _weasyprint().HTML(string=page).render()
+        document = weasyprint_module().HTML(string=page).render()
     program = f"Evenscan {audit.evenscan}"
     card = CARDS.get("chai")().render(audit, audit.about)
     document.metadata.generator = program
@@ -66,7 +66,13 @@ def _without_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _weasyprint() -> Any:
+def weasyprint_module() -> Any:
+    """WeasyPrint; asked for before long work whose result it is to print.
+
+    Raises:
+        ModuleNotFoundError: The extra ``pdf`` is not installed.
+        InputError: A system library that it needs is missing.
+    """
     try:
         import weasyprint
     except ModuleNotFoundError as error:

@@ -70,9 +70,7 @@ def recalibration(
     return fitted[:, 0].reshape(shape), fitted[:, 1].reshape(shape)
 
 
-def _fit(
-    odds: Array, positive: Array, negative: Array, near: Array, free_slope: bool
-) -> Array:
+def _fit(odds: Array, positive: Array, negative: Array, near: Array, free_slope: bool) -> Array:
     """Intercept and slope, ``[draw, 2]``, from weights ``[draw, score]`` of both classes.
 
     The search begins at the intercept and slope ``near``.

@@ -1,5 +1,6 @@
 """The audit as a page to read and sign, as JSON, and as a few lines for the terminal."""
 
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from evaluation.inputs import inputs
 from evaluation.metric import METRICS
 from evaluation.pdf import print_pdf
 from evaluation.section import SECTIONS, measured, number, spoken
+from evaluation.table import file_digest
 from evaluation.tables import tables
 
 
@@ -55,6 +57,8 @@ def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
     Raises:
         InputError: The evidence in the folder is broken.
     """
+    chain = folder / "evidence.jsonl"
+    append(chain, [])  # refuses to go on from a broken chain, before anything is replaced
     page = render(audit)
     texts = {"audit.json": audit.to_json(), "report.html": page}
     for name, table in tables(audit).items():
@@ -62,17 +66,26 @@ def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
     for name in CARDS.names():
         card = CARDS.get(name)()
         texts[f"cards/{card.filename}"] = card.render(audit, audit.about)
-    printed = print_pdf(page, audit) if pdf else None
     for name, text in texts.items():
         write_text(folder / name, text)
-    if printed is not None:
-        with atomic_path(folder / "report.pdf") as partial:
-            partial.write_bytes(printed)
-        texts["report.pdf"] = ""
     rests_on = (Entry(**each._asdict(), beside=False) for each in inputs(audit))
     made = (Entry.of_file("output", folder / name, folder) for name in texts)
-    append(folder / "evidence.jsonl", [*rests_on, *made])
+    append(chain, [*rests_on, *made, *_removed(folder, texts)])
+    if pdf:
+        with atomic_path(folder / "report.pdf") as partial:
+            partial.write_bytes(print_pdf(page, audit))
+        append(chain, [Entry.of_file("output", folder / "report.pdf", folder)])
     return folder / "report.html"
+
+
+def _removed(folder: Path, kept: Container[str]) -> Iterator[Entry]:
+    """Take away what an earlier audit wrote and this one does not, and say so."""
+    for path in sorted([*folder.glob("tables/*.csv"), *folder.glob("report.pdf")]):
+        name = path.relative_to(folder).as_posix()
+        if name not in kept:
+            digest = file_digest(path)
+            path.unlink()
+            yield Entry(what="removed", name=name, sha256=digest, beside=False)
 
 
 def summary(audit: Audit) -> Group:

@@ -77,7 +77,8 @@ def _how_to_read(audit: Audit) -> str:
         f"patients, turned so that positive is better. A loss of less than {margin} counts as "
         f"none: ✓ the whole interval loses less (non-inferior), ✗ all of it loses more "
         f"(inferior), ? it may be either (undecided). Undecided is no pass: it takes more "
-        f"patients to tell."
+        f"patients to tell. Each interval holds by itself: of many groups that did not change, "
+        f"a few seem to have lost by chance."
     )
 
 
@@ -112,7 +113,7 @@ def _sentence(found: Sequence[Change], metric: str) -> str:
     if not groups:
         return f"{said}."
     if not lost:
-        return f"{said}; no group lost beyond chance."
+        return f"{said}; no group's whole interval is a loss."
     worst = lost[0]
     ends = in_words(worst.value, worst.low, worst.high)
     return f"{said}; {worst.group} lost most: {ends}, {worst.conclusion}."
@@ -170,7 +171,7 @@ def _levelling(found: Sequence[LevellingDown]) -> list[Markup]:
     if not known:
         return [heading, note, paragraph("No gap could be compared between the two models.")]
     if not levelled:
-        said = f"None of {known} gaps narrowed while a group lost beyond chance."
+        said = f"None of {known} gaps narrowed while a group's whole interval was a loss."
         return [heading, note, paragraph(said)]
     sentences = [_levelled(each) for each in levelled[:_MOST_LEVELLED]]
     if len(levelled) > _MOST_LEVELLED:

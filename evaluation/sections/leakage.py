@@ -33,7 +33,8 @@ _HOW_TO_READ = (
 _WANTED = (
     "Content is what the model decides by, and should tell the label but no attribute; style "
     "is where attributes may go. Pixels are the image itself, made small: what there was to "
-    "leak. The grey tick is the most that guessing would reach. A probe that finds nothing "
+    "leak. Guessing exceeds the grey tick one time in twenty, for each probe by itself: of "
+    "many probes and attributes a few are above it by chance. A probe that finds nothing "
     "does not prove that nothing is there."
 )
 _PROBES = {
@@ -100,7 +101,11 @@ def _sentences(found: Sequence[Leakage]) -> list[str]:
 
 
 def _sentence(found: Sequence[Leakage]) -> str:
-    """What content gives away, by the probe that reads most, and beside what pixels do."""
+    """What content gives away, by the probe that reads most, and beside what pixels do.
+
+    It is the largest of several numbers, each with a chance band of its own, so it says how
+    many there were.
+    """
     content = [each for each in found if each.latent == "content"] or list(found)
     defined = [each for each in content if not np.isnan(each.auroc)]
     what = "The label" if content[0].predicts == "label" else content[0].attribute
@@ -108,13 +113,17 @@ def _sentence(found: Sequence[Leakage]) -> str:
         return f"{what}: nothing can be said of {content[0].latent}, {content[0].reason}."
     most = max(defined, key=lambda each: each.auroc)
     seen = f"{in_words(most.auroc, most.low, most.high)}, {most.probe} probe"
-    chance = f"guessing reaches up to {number(most.chance_high)}"
-    said = f"{what} {_reading(most)} in {most.latent}: {seen}; {chance}"
+    chance = f"guessing exceeds {number(most.chance_high)} one time in twenty"
+    said = f"{what} {_reading(most)} in {most.latent}: {seen}{_picked(defined)}; {chance}"
     pixels = [e for e in found if (e.latent, e.probe) == (PIXELS, most.probe)]
     there = [
         f"; in the pixels it is {number(e.auroc)}" for e in pixels if not np.isnan(e.auroc)
     ]
     return "".join([said, *there, "."])
+
+
+def _picked(found: Sequence[Leakage]) -> str:
+    return f", the highest of {len(found)}" if len(found) > 1 else ""
 
 
 def _reading(found: Leakage) -> str:

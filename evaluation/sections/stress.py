@@ -36,6 +36,11 @@ _COUNTED = (
     "For every target: whether the clause fails in this sample already, or else under how many "
     "of the shifts it begins to fail."
 )
+_PICKED = (
+    "The worst is picked among many populations, each with an interval of its own that does "
+    "not allow for that. So it is likely to look somewhat worse than it is, and a single "
+    "failure among many shifts may be chance."
+)
 _MARKS = (
     "In the figures a band is the interval and the large mark is this sample as it is; hollow "
     "grey marks rest on too few patients to be relied on, and dotted lines are bounds of the "
@@ -102,6 +107,7 @@ class Stress(Section):
             paragraph(_at_worst(found, metrics[0])),
             *_breakdowns(audit, target),
             worst_elsewhere(found, metrics),
+            paragraph(_PICKED),
             *(paragraph(sentence) for sentence in _unmoved(found)),
             paragraph(_MARKS),
             *_figures(audit, found, metrics),

@@ -139,3 +139,20 @@ def test_signs_of_formulas_are_text():
     predictions = Predictions.from_table(table, ["sex"])
     result = audit(predictions, AuditSpec(attributes=(Attribute(name="sex"),), draws=100))
     assert "sex: $a_$b" in render(result)
+
+
+def test_a_later_audit_takes_away_what_it_does_not_write(tmp_path):
+    from evaluation.audit import audit
+    from evaluation.evidence_chain import verify
+    from evaluation.predictions import Predictions
+    from evaluation.spec import AuditSpec
+    from tests.conftest import made_predictions
+
+    predictions = Predictions.from_table(made_predictions(), ["sex"])
+    write(audit(predictions, AuditSpec(attributes=({"name": "sex"},), draws=100)), tmp_path)
+    assert (tmp_path / "tables" / "gaps.csv").exists()
+    (tmp_path / "report.pdf").write_bytes(b"of an earlier audit")
+    write(audit(predictions, AuditSpec(draws=100)), tmp_path)
+    assert not (tmp_path / "tables" / "gaps.csv").exists()
+    assert not (tmp_path / "report.pdf").exists()
+    assert verify(tmp_path / "evidence.jsonl", tmp_path) == []

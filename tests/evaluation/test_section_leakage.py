@@ -75,8 +75,8 @@ def test_the_probe_that_reads_most_is_told_beside_the_pixels():
     ]
     page = shown(with_leakage(*findings))
     assert (
-        "sex can be read in content: 0.750 (0.650 to 0.850), knn probe; guessing reaches up to "
-        "0.550; in the pixels it is 0.900." in page
+        "sex can be read in content: 0.750 (0.650 to 0.850), knn probe, the highest of 2; "
+        "guessing exceeds 0.550 one time in twenty; in the pixels it is 0.900." in page
     )
 
 
