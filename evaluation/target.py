@@ -32,7 +32,7 @@ class Target:
     one for each class (is it this one?), and which class it is as a whole.
 
     Attributes:
-        name: The finding or class; empty for a binary task, and for a multiclass one as a whole.
+        name: The finding or class; empty for a binary task and a multiclass one as a whole.
         label: ``[n]``, 0 or 1, or the class number; NaN where the truth is unknown.
         score: ``[n]`` in [0, 1]; NaN for a multiclass task as a whole.
         decision: ``[n]``, 0 or 1, or the decided class number.
