@@ -12,7 +12,7 @@ from evaluation.errors import Fault, InputError
 from evaluation.gaps import extremes
 from evaluation.groups import Group
 from evaluation.intervals import Interval, interval
-from evaluation.metric import REASONS, Array, Metric
+from evaluation.metric import REASONS, Array, Metric, needed
 from evaluation.settings import Number, Settings
 from evaluation.target import Target
 
@@ -176,19 +176,6 @@ class _Rows(NamedTuple):
     def value(self, metric: Metric) -> Array:
         return self.score if metric.reads == "score" else self.decision
 
-    def needed(self, metric: Metric) -> list[Array]:
-        """Which samples the metric rests on; of each class if it needs both."""
-        positive, decided = self.label == 1, self.decision == 1
-        everyone = np.ones(len(self.at), bool)
-        return {
-            "any": [everyone],
-            "positive": [positive],
-            "negative": [~positive],
-            "both": [positive, ~positive],
-            "decided positive": [decided],
-            "decided negative": [~decided],
-        }[metric.needs]
-
 
 class _Sample:
     """What is the same in every draw: the rows of each group and how they are balanced."""
@@ -272,7 +259,7 @@ class _Sample:
         weight = self.resampling.weight[rows.at] * self.factors[g, self.cells.cell[rows.at]]
         return min(
             _kish(np.bincount(self.patient[rows.at[kept]], weight[kept]))
-            for kept in rows.needed(metric)
+            for kept in needed(metric.needs, rows.label, rows.decision)
         )
 
     def state(

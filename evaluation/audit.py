@@ -1,8 +1,11 @@
 """An audit: what a model's predictions show, group by group, and what a policy says of it."""
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
+
+from pydantic import Field, ValidationError
 
 from evaluation.about import About
 from evaluation.adjustment import Adjusted, AdjustedGap
@@ -31,6 +34,7 @@ from evaluation.findings import (
     LevellingDown,
     VerdictName,
 )
+from evaluation.inputs import Input
 from evaluation.latent_information import LatentInformation
 from evaluation.latent_map import LatentMap
 from evaluation.latent_modes import LatentMode
@@ -38,7 +42,7 @@ from evaluation.policy import Policy, overall_verdict
 from evaluation.pooling import Pooled, pooled
 from evaluation.predictions import Predictions
 from evaluation.provenance import Provenance, provenance
-from evaluation.settings import Settings
+from evaluation.settings import Settings, faults_of
 from evaluation.spec import AuditSpec
 from evaluation.stress import StressCell
 from evaluation.threshold import Threshold
@@ -54,6 +58,7 @@ class Audit(Settings):
         evenscan: Version of the program.
         source: Name of the predictions.
         digest: SHA-256 of the predictions.
+        inputs: Everything that the audit rests on, by hash.
         task: What the model answers.
         targets: Classes or findings; one empty name for a binary task.
         about: What its makers state about the model.
@@ -92,14 +97,15 @@ class Audit(Settings):
     evenscan: str
     source: str
     digest: str
+    inputs: tuple[Input, ...]
     task: Task
     targets: tuple[str, ...]
     about: About
     spec: AuditSpec
     thresholds: tuple[Threshold, ...]
     provenance: Provenance
-    cohort: tuple[GroupSize, ...]
-    estimates: tuple[Estimate, ...]
+    cohort: tuple[GroupSize, ...] = Field(min_length=1)
+    estimates: tuple[Estimate, ...] = Field(min_length=1)
     analytic: tuple[AnalyticInterval, ...]
     gaps: tuple[Gap, ...]
     criteria: tuple[Criterion, ...]
@@ -143,12 +149,17 @@ class Audit(Settings):
             InputError: The file is missing, or is no audit of this version.
         """
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            found = cls.from_json(path.read_text(encoding="utf-8"))
+            if found.evenscan == version("evenscan"):
+                return found
+            reason = f"Evenscan {found.evenscan:.40} wrote it"
+        except ValidationError as error:
+            first = faults_of(error, str(path), cls)[0]
+            reason = f"{first.found}. {first.remedy}".rstrip(".")
         except (OSError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            remedy = f"Give an audit.json that Evenscan {version('evenscan')} wrote."
-            found = f"not readable as an audit: {first}"
-            raise InputError(Fault(str(path), found, remedy)) from None
+            reason = str(error)
+        remedy = f"Give an audit.json that Evenscan {version('evenscan')} wrote."
+        raise InputError(Fault(str(path), f"not readable as an audit: {reason}", remedy))
 
     @property
     def chosen_on_test(self) -> bool:
@@ -221,6 +232,14 @@ def audit(
     tell = on_progress or (lambda step, done, total: None)
     rows = AuditedRows.of(predictions, spec)
     spec = rows.spec
+    # Before the long work, which bad hashes would make in vain.
+    origin = provenance(
+        predictions.table,
+        "hash" if "hash" in predictions.given else None,
+        spec.near_hashes,
+        predictions.source,
+    )
+    leaked = rows.leakages(embeddings, tell)
     evidence = AuditEvidence.gather(
         rows.predictions,
         rows.targets,
@@ -230,7 +249,6 @@ def audit(
         champion,
         lambda done: tell("bootstrap", done, spec.draws),
     )
-    leaked = rows.leakages(embeddings, tell)
     stressed = rows.stress(tell)
     clause_evidence = ClauseEvidence(evidence, rows.thresholds, leaked.probes, stressed)
     clauses = policy.judge(clause_evidence) if policy else ()
@@ -240,17 +258,13 @@ def audit(
         evenscan=version("evenscan"),
         source=predictions.source,
         digest=predictions.digest,
+        inputs=tuple(_inputs(predictions, spec, policy, embeddings, champion, about)),
         task=predictions.task,
         targets=predictions.targets,
         about=about or About(),
         spec=spec,
         thresholds=rows.thresholds,
-        provenance=provenance(
-            predictions.table,
-            "hash" if "hash" in predictions.given else None,
-            spec.near_hashes,
-            predictions.source,
-        ),
+        provenance=origin,
         cohort=evidence.sizes(),
         estimates=evidence.estimates(),
         analytic=rows.analytic(),
@@ -279,3 +293,24 @@ def audit(
         verdict=overall_verdict(clause.verdict for clause in clauses) if policy else None,
         notes=rows.notes,
     )
+
+
+def _inputs(
+    predictions: Predictions,
+    spec: AuditSpec,
+    policy: Policy | None,
+    embeddings: Embeddings | None,
+    champion: Champion | None,
+    about: About | None,
+) -> Iterator[Input]:
+    yield Input(what="predictions", name=predictions.source, sha256=predictions.digest)
+    if embeddings is not None:
+        yield Input(what="embeddings", name=embeddings.source, sha256=embeddings.digest)
+    if champion is not None:
+        theirs = champion.predictions
+        yield Input(what="champion", name=theirs.source, sha256=theirs.digest)
+    if policy is not None:
+        yield Input.of_settings("policy", policy.name, policy)
+    if about is not None:
+        yield Input.of_settings("about", about.name or "the model", about)
+    yield Input.of_settings("settings", "spec", spec)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import prod
 from typing import Self
 
 import numpy as np
@@ -23,6 +25,14 @@ from evaluation.spec import AuditSpec
 from evaluation.stress import StressCell, stress
 from evaluation.target import Target
 from evaluation.threshold import Threshold, choose_thresholds
+
+#: More groups than this take hours, and nobody reads them.
+MOST_GROUPS = 5_000
+
+#: More numbers than this, of draws, groups, metrics and targets, do not fit in 3 GB.
+MOST_DRAWN = 150_000_000
+
+_FROM_ONE = 0.01
 
 #: Called with the name of the step, how much of it is done, and how much it is.
 Progress = Callable[[str, int, int], None]
@@ -57,13 +67,17 @@ class AuditedRows:
         """Take the test rows and make their groups.
 
         Raises:
-            InputError: There are no test rows, an attribute cannot be used, or the spec names a
-                target that there is not.
+            InputError: There are no test rows or none with a weight, attributes cannot be used
+                or make too many groups, or the spec names a target that there is not.
         """
         test = predictions.only("test")
         if test.table.empty:
             remedy = "Mark them 'test' in the split column."
             raise InputError(Fault(predictions.source, "has no test rows", remedy))
+        if not test.weight.any():
+            raise InputError(
+                Fault(predictions.source, "every test row has weight 0", "Weigh some of them.")
+            )
         for name in spec.healthy:
             if name not in predictions.targets:
                 raise unknown_name("target", name, predictions.targets, "healthy")
@@ -71,8 +85,7 @@ class AuditedRows:
         # On all rows, so that a fault names the row of the file.
         audited = (predictions.table["split"] == "test").to_numpy()
         values = {
-            a.name: a.values(predictions.table[a.name], predictions.source)[audited]
-            for a in attributes
+            name: found[audited] for name, found in _categories(attributes, predictions).items()
         }
         for attribute in attributes:
             known = list(values[attribute.name].categories)
@@ -83,13 +96,16 @@ class AuditedRows:
         targets = test.answers({each.target: each.value for each in thresholds})
         # Numbers instead of names: patients are counted and resampled thousands of times.
         _, patient = np.unique(test.patient, return_inverse=True)
+        _check_count(values, spec, len(test.table), len(targets))
+        groups = make_groups(values, spec.depth, len(test.table))
+        _check_names(groups, predictions.source)
         return cls(
             test,
             spec.model_copy(update={"attributes": attributes}),
             thresholds,
             targets,
             values,
-            make_groups(values, spec.depth, len(test.table)),
+            groups,
             Resampling(patient, test.weight, spec.draws, spec.seed, spec.confidence),
             tuple(_notes(predictions, spec.attributes, attributes, targets)),
         )
@@ -186,14 +202,16 @@ class AuditedRows:
     def stress(self, tell: Progress) -> tuple[StressCell, ...]:
         """The metrics in other populations, for each target."""
         cells: list[StressCell] = []
-        for done, target in enumerate(self.questions):
-            tell("stress", done, len(self.questions))
+        draws, total = self.spec.stress.draws, self.spec.stress.draws * len(self.questions)
+        for place, target in enumerate(self.questions):
+            before = place * draws
             cells += stress(
                 target,
                 self.values,
                 self.resampling,
                 self.spec.stress,
                 self.spec.minimum_patients,
+                lambda done, before=before: tell("stress", before + done, total),  # type: ignore[misc]
             )
         return tuple(cells)
 
@@ -215,6 +233,50 @@ class AuditedRows:
         )
 
 
+def _categories(
+    attributes: Sequence[Attribute], predictions: Predictions
+) -> dict[str, pd.Categorical]:
+    """Group of each row, by attribute; the faults of all of them at once."""
+    found: dict[str, pd.Categorical] = {}
+    faults: list[Fault] = []
+    for each in attributes:
+        try:
+            found[each.name] = each.values(predictions.table[each.name], predictions.source)
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _check_count(
+    values: dict[str, pd.Categorical], spec: AuditSpec, rows: int, targets: int
+) -> None:
+    """Refuse what would fill the memory: draws of so many metrics in so many groups."""
+    sizes = [len(each.categories) for each in values.values()]
+    each_group = spec.draws * len(spec.metrics) * targets
+    groups, most = 0, min(MOST_GROUPS, MOST_DRAWN // each_group)
+    for order in range(1, spec.depth + 1):
+        for crossed in combinations(sizes, order):
+            groups += min(rows, prod(crossed))
+            if groups > most:
+                found = f"{len(sizes)} attributes crossed to depth {spec.depth} make more than "
+                found += f"the {most:,} groups that can be audited at once"
+                remedy = "Lower the depth or the draws, or name fewer attributes or metrics."
+                raise InputError(Fault("audit", found, remedy))
+
+
+def _check_names(groups: Sequence[Group], where: str) -> None:
+    """Refuse values that make two groups of one name: findings are told apart by it."""
+    seen: dict[str, Group] = {}
+    for group in groups:
+        other = seen.setdefault(group.name, group)
+        if other is not group:
+            found = f"two groups would be called '{group.name}'"
+            remedy = f"Rename values of {' or '.join(other.attributes + group.attributes)}."
+            raise InputError(Fault(where, found, remedy))
+
+
 def _notes(
     predictions: Predictions,
     asked: Sequence[Attribute],
@@ -230,6 +292,10 @@ def _notes(
         absent = int((~target.known).sum())
         if absent:
             notes.append(f"{target.name} was not assessed in {absent:,} of the audited images.")
+    if predictions.task == "multiclass":
+        total = np.sum([target.score for target in targets if target.classes == 2], axis=0)
+        if apart := int((np.abs(total - 1) > _FROM_ONE).sum()):
+            notes.append(f"The scores of the classes do not sum to 1 in {apart:,} images.")
     if "weight" in predictions.given:
         notes.append("Rows are weighted; counts of patients and images are not.")
     return notes

@@ -247,8 +247,11 @@ def count_units(
     groups: Sequence[Group],
     measures: Sequence[Measure],
     patient: Array,
+    weight: Array,
 ) -> Array:
     """Patients that each measure rests on in each group, ``[group, measure]``.
+
+    Those of ``patient [n]`` with a sample whose ``weight [n]`` is above 0.
 
     The mean over targets rests on as many as the target with the fewest.
     """
@@ -261,7 +264,7 @@ def count_units(
             continue
         target = by_name[name]
         for g, group in enumerate(groups):
-            rows = group.rows[target.known[group.rows]]
+            rows = group.rows[(target.known & (weight > 0))[group.rows]]
             counts[g, m] = metric.units(
                 target.label[rows], target.decision[rows], patient[rows]
             )

@@ -8,15 +8,13 @@ from scipy.stats import t as student
 
 from evaluation.bootstrap import Resampling
 from evaluation.groups import Group
+from evaluation.intervals import UNDEFINED_DRAWS
 from evaluation.metric import Array, ratio
 from evaluation.settings import Number, Settings
 from evaluation.tally import Tally
 from evaluation.target import Target
 
 BINS = 10
-
-# A bin that more than this share of the draws leave empty has no interval.
-_EMPTY_DRAWS = 0.05
 
 
 class Reliability(Settings):
@@ -150,7 +148,7 @@ def _bounds(
     size, together = np.full(len(observed), np.nan), alone
     kept = ~np.isnan(observed)
     if len(drawn):
-        kept &= np.isnan(drawn).mean(axis=0) <= _EMPTY_DRAWS
+        kept &= np.isnan(drawn).mean(axis=0) <= UNDEFINED_DRAWS
     if len(drawn) and kept.any():
         share, deviation = observed[kept], drawn[:, kept] - observed[kept]
         error = np.sqrt(np.nanmean(deviation**2, axis=0))

@@ -9,9 +9,10 @@ import numpy as np
 
 from evaluation.breakdown import Breakdown, breakdown
 from evaluation.evidence import AuditEvidence
+from evaluation.fairness import CRITERIA
 from evaluation.findings import Leakage
 from evaluation.metric import METRICS
-from evaluation.policy import CRITERIA, Bounded, Clause, Policy
+from evaluation.policy import Bounded, Clause, Policy
 from evaluation.stress import StressCell
 from evaluation.target import MACRO
 from evaluation.threshold import Threshold
@@ -49,7 +50,10 @@ class ClauseEvidence:
         return found, missing or ("" if found else "The audit holds no such number.")
 
     def breakdowns(self, policy: Policy | None) -> tuple[Breakdown, ...]:
-        """Where under stress each clause about a stressed metric begins to fail."""
+        """Where under stress each clause about a stressed metric begins to fail.
+
+        On the intervals of the stress matrix, whose confidence is the audit's.
+        """
         found: list[Breakdown] = []
         for clause in policy.clause if policy else ():
             scopes = _SCOPES.get(clause.quantity, ())
@@ -91,6 +95,10 @@ class ClauseEvidence:
             return "There are no embeddings to probe."
         if clause.quantity == "change" and evidence.comparison is None:
             return "There is no champion to compare with."
+        level = evidence.spec.confidence
+        if clause.quantity in ("stress", "leakage") and clause.confidence != level:
+            asked = f"{100 * clause.confidence:g} %"
+            return f"The audit's intervals are of {100 * level:g} % here, not of {asked}."
         return ""
 
     def _found(self, clause: Clause) -> Iterator[Bounded]:
@@ -161,6 +169,9 @@ class ClauseEvidence:
             name = _named(gap.target, f"{gap.worst}, the worst {by}" if gap.worst else by)
         if gap.reason:
             return Bounded(name, *ends, False, gap.reason, target=gap.target)
+        if np.isnan(ends).any():
+            lack = "no ratio: a group's value is 0 or below"
+            return Bounded(name, *ends, False, lack, target=gap.target)
         found = Bounded(name, *ends, True, flattered=self._flattered(m), target=gap.target)
         return _without_unranked(found, gap.unranked, clause)
 

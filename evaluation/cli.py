@@ -34,7 +34,7 @@ def root() -> None:
 def audit(
     predictions: Annotated[Path, typer.Argument(help="CSV or Parquet file of predictions.")],
     policy: Annotated[
-        str, typer.Option(help="What must hold: screening, triage, research or a TOML file.")
+        str, typer.Option(help="What must hold: a name, such as screening, or a TOML file.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for report, tables and audit.json.")],
     attributes: Annotated[
@@ -166,22 +166,31 @@ def report(
 ) -> None:
     """Write the report and tables of an audit again, or in a form to be shared."""
     from evaluation.audit import Audit
+    from evaluation.evidence_chain import verify as check
 
     _check_writing(out, pdf=pdf)
+    chain = audit.parent / "evidence.jsonl"
+    faults = check(chain, audit.parent) if chain.is_file() else []
+    if changed := [each for each in faults if each.where in (str(chain), str(audit))]:
+        raise InputError(*changed)
     _write(Audit.read(audit), out, shareable=shareable, pdf=pdf)
 
 
 @app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that an audit was written to.")],
+    last: Annotated[
+        str | None, typer.Option(help="Last hash, if it was kept elsewhere: shows a cut end.")
+    ] = None,
 ) -> None:
     """Check that nothing in an audit's folder was changed since: the evidence chain holds."""
+    from evaluation.evidence_chain import append
     from evaluation.evidence_chain import verify as check
 
-    faults = check(folder / "evidence.jsonl", folder)
-    if faults:
+    chain = folder / "evidence.jsonl"
+    if faults := check(chain, folder, last):
         raise InputError(*faults)
-    Console().print("The evidence chain holds.")
+    Console().print(f"The evidence chain holds. Last hash: {append(chain, [])}", soft_wrap=True)
 
 
 def _check_writing(out: Path, *, pdf: bool) -> None:

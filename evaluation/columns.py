@@ -100,7 +100,8 @@ class Columns(Settings):
         for role, name in source.items():
             if name in names:
                 continue
-            near = get_close_matches(name, list(names), n=1)
+            unread = [each for each in names if each not in source.values()]
+            near = get_close_matches(name, unread, n=1)
             remedy = f"Did you mean '{near[0]}'? " if near else ""
             remedy += f"The file has: {', '.join(names)}."
             if role == "patient":
@@ -138,11 +139,18 @@ def _faults(
     if MACRO in targets:
         found = f"a class or finding is called '{MACRO}', which names the mean of all"
         yield Fault(where, found, "Call it otherwise.")
+    if task != "binary" and "" in targets:
+        found = f"a class or finding has no name: the column '{columns.score}_'"
+        yield Fault(where, found, "Name it behind the underscore.")
     if len(set(targets)) < len(targets):
         yield Fault(where, "a class or finding is named twice", "Name each once.")
-    if task == "multiclass" and len(targets) < 2:
-        found = f"a multiclass task needs two classes or more, got {len(targets)}"
-        yield Fault(where, found, f"Add columns {columns.score}_<class>.")
+    if task == "multiclass" and len(targets) < 3:
+        found = f"a multiclass task needs three classes or more, got {len(targets)}"
+        remedy = f"Add columns {columns.score}_<class>."
+        if targets:
+            score = f"{columns.score}_{targets[-1]}"
+            remedy = f"Two are a binary task: --score {score} --positive {targets[-1]}."
+        yield Fault(where, found, remedy)
     if task == "multilabel" and not targets:
         yield Fault(where, "there is no finding", f"Add columns {columns.score}_<finding>.")
     if task != "binary" and columns.positive is not None:

@@ -20,8 +20,8 @@ class Champion:
 
     Attributes:
         name: What it is called in the report.
-        predictions: Its scores. Only samples that the audited model has scored too are
-            compared, so leave out those that either model was trained on.
+        predictions: Its scores. Its test rows are compared, as far as the audited model has
+            scored them too.
         thresholds: From which score on it decides each target positive.
     """
 
@@ -69,7 +69,7 @@ def compare(
     metrics: Sequence[Metric],
     resampling: Resampling,
 ) -> Comparison:
-    """Compare with the champion on the samples that both have scored.
+    """Compare with the champion on the test samples that both have scored.
 
     Args:
         predictions: The audited rows, ``[n]``.
@@ -83,9 +83,12 @@ def compare(
         Both models' cubes.
 
     Raises:
-        InputError: The tasks differ, no sample is common, or the two disagree about a label.
+        InputError: The tasks differ, no test sample is common, or the two disagree about a
+            label.
     """
-    ours, theirs = predictions.table, champion.predictions.table.set_index("sample")
+    ours = predictions.table
+    # On rows that it was fitted to the champion would look better than it is.
+    theirs = champion.predictions.only("test").table.set_index("sample")
     where = champion.predictions.source
     if (predictions.task, predictions.targets) != (
         champion.predictions.task,
@@ -96,7 +99,8 @@ def compare(
     common = np.flatnonzero(ours["sample"].isin(theirs.index))
     if len(common) == 0:
         remedy = "Score the audited test samples with the champion."
-        raise InputError(Fault(where, "has no sample in common with the audited model", remedy))
+        found = "has no test sample in common with the audited model"
+        raise InputError(Fault(where, found, remedy))
     matched = theirs.loc[ours["sample"].iloc[common]].reset_index()
     limits = {each.target: each.value for each in champion.thresholds}
     answered = replace(champion.predictions, table=matched).answers(limits)
@@ -114,7 +118,7 @@ def compare(
         bootstrap(each, inside, metrics, shared.weight, shared.weights()).with_macro()
         for each in (mine, answered)
     )
-    units = count_units(mine, inside, our_cube.measures, shared.patient)
+    units = count_units(mine, inside, our_cube.measures, shared.patient, shared.weight)
     return Comparison(our_cube, their_cube, units)
 
 

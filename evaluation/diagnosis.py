@@ -238,7 +238,8 @@ def _findings(
     minimum_patients: int,
 ) -> list[Diagnosis]:
     """Both kinds in one group, whose shares are ``[kind, 3]``."""
-    rows = group.rows[target.known[group.rows]]
+    counted = target.known & (resampling.weight > 0)
+    rows = group.rows[counted[group.rows]]
     label, decision = target.label[rows], target.decision[rows]
     metrics = [METRICS.get(name) for name in ("false_negative_rate", "false_positive_rate")]
     metrics = metrics[::-1] if healthy else metrics

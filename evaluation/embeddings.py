@@ -10,7 +10,7 @@ import pandas as pd
 
 from evaluation.errors import Fault, InputError
 from evaluation.metric import Array
-from evaluation.table import read_table
+from evaluation.table import file_digest, read_table, table_digest
 
 #: Columns of the image itself, made small: not a code, but what a code could have leaked.
 PIXELS = "pixels"
@@ -27,14 +27,18 @@ class Embeddings:
         codes: Latent (``content``, ``style``, and ``pixels`` for comparison) to ``[n, d]``
             finite numbers.
         source: Where they came from, for messages.
+        digest: SHA-256 of the file, or of the table if there is no file.
     """
 
     sample: pd.Index
     codes: dict[str, Array]
     source: str
+    digest: str
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame, source: str = "embeddings") -> Self:
+    def from_table(
+        cls, table: pd.DataFrame, source: str = "embeddings", digest: str | None = None
+    ) -> Self:
         """Check a table with the columns ``sample``, ``content_*``, ``style_*``, ``pixels_*``.
 
         One of the first two kinds must be there.
@@ -65,7 +69,8 @@ class Embeddings:
         if faults:
             raise InputError(*faults)
         numbers = {latent: code.to_numpy(float) for latent, code in codes.items()}
-        return cls(pd.Index(table["sample"].astype("str")), numbers, source)
+        ids = pd.Index(table["sample"].astype("str"))
+        return cls(ids, numbers, source, digest or table_digest(table))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -74,7 +79,7 @@ class Embeddings:
         Raises:
             InputError: The file cannot be read, or :meth:`from_table` refuses its content.
         """
-        return cls.from_table(read_table(path), path.name)
+        return cls.from_table(read_table(path), path.name, file_digest(path))
 
     def of(self, sample: pd.Series) -> dict[str, Array]:
         """The codes of some samples, in their order, ``[m, d]`` each.
@@ -100,9 +105,10 @@ def _id_faults(sample: pd.Series, source: str) -> Iterator[Fault]:
 
 def _code_faults(codes: dict[str, pd.DataFrame], source: str) -> Iterator[Fault]:
     for code in codes.values():
-        wrong = ~np.isfinite(code.to_numpy(float))
+        # Of larger numbers the squares, which every probe takes, would overflow.
+        wrong = ~(np.abs(code.to_numpy(float)) < 1e100)
         for row, column in np.argwhere(wrong)[:1]:
-            found = f"{int(wrong.sum())} values are not finite numbers"
+            found = f"{int(wrong.sum())} values are not finite numbers below 1e100"
             remedy = "A probe of such values would find nothing and say so."
             name = str(code.columns[column])
             yield Fault(source, found, remedy, row=int(row) + 1, column=name)

@@ -57,7 +57,7 @@ def unknown_name(kind: str, name: str, available: Iterable[str], where: str) -> 
     >>> print(unknown_name("method", "emr", ["erm"], "config.toml"))
     config.toml: no method is called 'emr'. Did you mean 'erm'? Available: erm.
     """
-    names = sorted(available)
+    names = sorted(filter(None, available))
     near = get_close_matches(name, names, n=1)
     guess = f"Did you mean '{near[0]}'? " if near else ""
     listed = f"Available: {', '.join(names)}." if names else "There is none."

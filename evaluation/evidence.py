@@ -70,7 +70,9 @@ class AuditEvidence:
         metrics = [METRICS.get(name) for name in spec.metrics]
         weight, drawn = resampling.weight, resampling.weights()
         cube = bootstrap(targets, groups, metrics, weight, drawn, on_progress).with_macro()
-        units = count_units(targets, groups, cube.measures, resampling.patient)
+        units = count_units(
+            targets, groups, cube.measures, resampling.patient, resampling.weight
+        )
         comparison = (
             compare(predictions, targets, champion, groups, metrics, resampling)
             if champion
@@ -176,7 +178,7 @@ class AuditEvidence:
         e = extremes(metric, point, draws, self.units[ranked, m].tolist(), confidence)
         units = self.units[ranked, m].tolist()
         ratio = ratio_extremes(point, draws, confidence, units)
-        spread = between_group_spread(point, draws)
+        spread = between_group_spread(point, draws, confidence)
         return Gap(
             **named,
             value=e.gap,
@@ -187,6 +189,8 @@ class AuditEvidence:
             ratio_low=ratio.low,
             ratio_high=ratio.high,
             spread=spread.corrected,
+            spread_low=spread.low,
+            spread_high=spread.high,
             spread_raw=spread.raw,
             spread_null=spread.null_high,
             best=self.groups[ranked[e.best_index]].name,
@@ -242,7 +246,8 @@ class AuditEvidence:
         named = {target.name: target for target in self.targets}
         if measure.target == MACRO and MACRO not in named:
             return "undefined for one target or more"
-        rows = group.rows[named[measure.target].known[group.rows]]
+        counted = named[measure.target].known & (self.resampling.weight > 0)
+        rows = group.rows[counted[group.rows]]
         return REASONS["any"] if len(rows) == 0 else REASONS[measure.metric.needs]
 
     def _levelled(self, attributes: tuple[str, ...], m: int) -> LevellingDown:
@@ -291,6 +296,8 @@ _NO_GAP: dict[str, Any] = dict.fromkeys(
         "ratio_low",
         "ratio_high",
         "spread",
+        "spread_low",
+        "spread_high",
         "spread_raw",
         "spread_null",
         "worst_value",

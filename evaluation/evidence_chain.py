@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
@@ -28,6 +28,7 @@ class Entry(Settings):
     Attributes:
         what: Its role, such as ``predictions``, ``policy`` or ``report``.
         name: File name, with ``/`` between folders, relative to the evidence; never upwards.
+            Any name of what is not beside it.
         sha256: SHA-256 of its bytes, hexadecimal.
         beside: Whether the file is kept beside the evidence. Of one that is not, such as a
             table elsewhere, only the hash is kept, and it is not looked for.
@@ -42,13 +43,15 @@ class Entry(Settings):
     time: str = Field(default="", pattern=f"^({_UTC})$")
     who: str = ""
 
-    @field_validator("name")
-    @classmethod
-    def _inside(cls, name: str) -> str:
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        name = self.name
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
+        outside = path.is_absolute() or ".." in path.parts or "\\" in name
+        # What is not kept here is never looked for, so any name of it will do.
+        if self.beside and (outside or not name.isprintable()):
             raise ValueError("a name is relative to the evidence and does not lead upwards")
-        return name
+        return self
 
     @classmethod
     def of_file(
@@ -148,6 +151,8 @@ def verify(path: Path, folder: Path, last: str | None = None) -> list[Fault]:
     content = _read(path)
     faults = list(_chain_faults(content, str(path)))
     lines = [line for text in content.split(b"\n") if (line := _tried(text))]
+    if not content:
+        faults.append(Fault(str(path), "it holds no evidence", _REMEDY))
     if last is not None and (not lines or lines[-1].hash != last):
         found = "the last line is not the one whose hash was kept"
         faults.append(Fault(str(path), found, _REMEDY))

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation.bootstrap import Cube
 from evaluation.groups import Group
-from evaluation.intervals import exact_reach, is_degenerate
+from evaluation.intervals import UNDEFINED_DRAWS, exact_reach, is_degenerate
 from evaluation.metric import Array
 from evaluation.settings import Number, Settings
 from evaluation.target import MACRO
@@ -21,8 +21,6 @@ CRITERIA: dict[str, tuple[str, ...]] = {
     "predictive parity": ("positive_predictive_value",),
 }
 
-# There is no interval if more than this share of the draws left a rate undefined.
-UNDEFINED_DRAWS = 0.05
 _TOO_FEW_DRAWS = "undefined in too many resamples"
 
 

@@ -79,11 +79,13 @@ class Gap(Settings):
         low: Lower end of the true gap's simultaneous interval.
         high: Upper end.
         null_high: A gap up to this is to be expected if all groups are truly alike.
-        ratio: Smallest over largest estimate, in [0, 1]; NaN where one is negative or both are
-            0.
+        ratio: Smallest over largest estimate, in (0, 1]; NaN where one is 0 or negative: no
+            ratio has a scale then.
         ratio_low: Lower end of the true ratio's simultaneous interval.
         ratio_high: Upper end.
         spread: Standard deviation between the groups, corrected for the noise of the estimates.
+        spread_low: Lower end of the interval of the true spread.
+        spread_high: Upper end.
         spread_raw: The same without the correction.
         spread_null: Uncorrected spread up to this is to be expected if all groups are alike.
         best: Group with the best estimate.
@@ -106,6 +108,8 @@ class Gap(Settings):
     ratio_low: Number
     ratio_high: Number
     spread: Number
+    spread_low: Number
+    spread_high: Number
     spread_raw: Number
     spread_null: Number
     best: str

@@ -68,6 +68,9 @@ def from_arrays(
     }
     columns = {name: _column(value) for name, value in given.items() if value is not None}
     faults = [*_name_faults([*features, *controls]), *_faults(columns, features | controls)]
+    if positive is not None and not np.any(columns["label"] == 1):
+        found = f"it is {positive!r}, which no value of y_true is"
+        faults.append(Fault("positive", found, "Name one of its values."))
     if faults:
         raise InputError(*faults)
     table = pd.DataFrame(columns | features | controls)

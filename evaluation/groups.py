@@ -49,6 +49,11 @@ class Attribute(Settings):
             raise ValueError(
                 f"attribute '{self.name}' has both categories and bins; declare one of them"
             )
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError(
+                f"a category of attribute '{self.name}' is declared twice, got "
+                f"{list(self.categories)}"
+            )
         if list(self.bins) != sorted(set(self.bins)):
             raise ValueError(
                 f"bins of attribute '{self.name}' must increase, got {list(self.bins)}"

@@ -49,7 +49,7 @@ def audit_frame(
         positive: Value of ``y_true`` and ``y_pred`` that is the positive class.
         n_boot: Bootstrap draws, >= 0; without any there are no intervals.
         confidence: Of every interval, in (0, 1).
-        seed: Of the draws.
+        seed: Of the draws, >= 0.
 
     Returns:
         The table of groups.
@@ -67,7 +67,7 @@ def audit_frame(
         'no positive samples'
     """
     single, named = _named(metrics)
-    faults = list(_faults(named.values(), y_pred, y_score, n_boot, confidence))
+    faults = list(_faults(named.values(), y_pred, y_score, n_boot, confidence, seed))
     if faults:
         raise InputError(*faults)
     predictions = from_arrays(
@@ -90,7 +90,7 @@ def audit_frame(
     sampled = Resampling(patients, predictions.weight, n_boot, seed, confidence)
     found = list(named.values())
     cube = bootstrap(targets, grouped.groups, found, sampled.weight, sampled.weights())
-    units = count_units(targets, grouped.groups, cube.measures, patients)
+    units = count_units(targets, grouped.groups, cube.measures, patients, sampled.weight)
     return AuditFrame(tuple(named), single, grouped, cube, units, confidence)
 
 
@@ -166,7 +166,12 @@ def _named(
 
 
 def _faults(
-    metrics: Collection[Metric], y_pred: Any, y_score: Any, n_boot: int, confidence: float
+    metrics: Collection[Metric],
+    y_pred: Any,
+    y_score: Any,
+    n_boot: int,
+    confidence: float,
+    seed: int,
 ) -> Iterator[Fault]:
     for name, reads, array in (("y_pred", "decision", y_pred), ("y_score", "score", y_score)):
         readers = [metric.name for metric in metrics if metric.reads == reads]
@@ -177,5 +182,7 @@ def _faults(
         yield Fault("metrics", "there is none", "Name at least one.")
     if n_boot < 0:
         yield Fault("n_boot", f"it is {n_boot}", "Give 0 or more draws.")
+    if seed < 0:
+        yield Fault("seed", f"it is {seed}", "Give 0 or more.")
     if not 0 < confidence < 1:
         yield Fault("confidence", f"it is {confidence}", "Give a number between 0 and 1.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.metric import Array, Metric
 
-# An interval is not given if more than this share of the draws left the metric undefined.
+#: No interval of any kind is given if more than this share of the draws were undefined.
 UNDEFINED_DRAWS = 0.05
 
 

@@ -99,6 +99,8 @@ def leakages(
     which is about right, since chance depends on the patients scored more than on who scores
     them, but is not its own; the finding says so.
 
+    Weights of rows play no part: the question is what an embedding holds, not how often.
+
     Args:
         embedding: Latent (``content``, ``style``, ``pixels``) to ``[n, d]``, finite.
         attributes: Name to ``[n]`` values; samples where one is missing are left out of it.

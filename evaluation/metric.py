@@ -124,15 +124,32 @@ class Metric:
         ...     np.array([1, 1, 0]), np.array([1, 1, 1]), np.array(["a", "b", "b"]))
         1
         """
-        inside = {
-            "any": [np.ones(len(label), bool)],
-            "positive": [label == 1],
-            "negative": [label == 0],
-            "both": [label == 1, label == 0],
-            "decided positive": [decision == 1],
-            "decided negative": [decision == 0],
-        }[self.needs]
+        inside = needed(self.needs, label, decision)
         return min(len(np.unique(patient[rows])) for rows in inside)
+
+
+def needed(needs: Needs, label: Array, decision: Array) -> list[Array]:
+    """Which samples a metric rests on; those of each class if it needs both.
+
+    Args:
+        needs: As of the metric.
+        label: 0 or 1, any shape.
+        decision: 0 or 1, of the same shape.
+
+    Returns:
+        One or two bool arrays of that shape.
+
+    >>> needed("positive", np.array([1, 0]), np.array([1, 1]))
+    [array([ True, False])]
+    """
+    return {
+        "any": [np.ones(label.shape, bool)],
+        "positive": [label == 1],
+        "negative": [label == 0],
+        "both": [label == 1, label == 0],
+        "decided positive": [decision == 1],
+        "decided negative": [decision == 0],
+    }[needs]
 
 
 def metric(

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from evaluation.errors import unknown_name
+from evaluation.fairness import CRITERIA
 from evaluation.findings import ClauseVerdict, VerdictName
 from evaluation.metric import METRICS
 from evaluation.settings import Settings
@@ -21,6 +22,7 @@ Quantity = Literal[
     "ratio",
     "demographic parity",
     "equal opportunity",
+    "predictive equality",
     "equalised odds",
     "predictive parity",
     "stress",
@@ -29,9 +31,7 @@ Quantity = Literal[
 ]
 ShiftName = Literal["correlation", "prevalence", "marginal", "worst case"]
 
-#: Quantities that name their metrics themselves.
-CRITERIA = ("demographic parity", "equal opportunity", "equalised odds", "predictive parity")
-
+# Criteria name their metrics themselves.
 _NO_METRIC = (*CRITERIA, "leakage")
 _SHARES = ("ratio", *_NO_METRIC)
 _SHIPPED = Path(__file__).parent / "policies"
@@ -78,10 +78,10 @@ class Clause(Settings):
         quantity: What is bounded: the metric ``overall``, in ``each group``, in the ``worst
             group``, its ``gap`` (largest minus smallest) or ``ratio`` (smallest over largest);
             a fairness criterion's difference (``demographic parity``, ``equal opportunity``,
-            ``equalised odds``, ``predictive parity``); the metric under ``stress``, overall and
-            in the worst group; the content ``leakage`` of an attribute given the label, for
-            every probe; or the ``change`` against the champion, overall and in each group
-            (positive is better).
+            ``predictive equality``, ``equalised odds``, ``predictive parity``); the metric
+            under ``stress``, overall and in the worst group; the content ``leakage`` of an
+            attribute given the label, for every probe; or the ``change`` against the champion,
+            overall and in each group (positive is better).
         metric: Name of the metric; not used by leakage and the criteria.
         attribute: Only this attribute; by default every attribute of the audit.
         group: Only this value of the attribute; by default each.
@@ -93,7 +93,8 @@ class Clause(Settings):
         maximum: Largest acceptable value. At least one of the two is given.
         margin: For ``change``: the loss that is still acceptable; the same as a minimum of
             minus the margin (non-inferiority).
-        confidence: Of the two-sided interval that decides, in (0, 1).
+        confidence: Of the two-sided interval that decides, in (0, 1). For ``stress`` and
+            ``leakage`` it must be that of the audit.
         minimum_patients: Numbers that rest on fewer patients are too little evidence; by
             default what the audit calls insufficient.
         small_groups: What a group with too little evidence means for the clause:
@@ -132,6 +133,8 @@ class Clause(Settings):
         if bool(self.metric) == (self.quantity in _NO_METRIC):
             word = "takes no" if self.metric else "needs a"
             yield f"a clause on '{self.quantity}' {word} metric"
+        if self.quantity == "worst group" and self._has_two_worst_sides():
+            yield f"{self.metric} can be too low or too high: bound it in 'each group'"
         if (self.shift is None) == (self.quantity == "stress"):
             word = "needs a" if self.shift is None else "takes no"
             yield f"a clause on '{self.quantity}' {word} shift"
@@ -145,6 +148,10 @@ class Clause(Settings):
             yield "a margin belongs to a clause on 'change' without a minimum"
         if self.least is None and self.maximum is None:
             yield "a clause has a minimum or a maximum or both"
+
+    def _has_two_worst_sides(self) -> bool:
+        """Whether the farthest group may keep a bound that one on the other side breaks."""
+        return bool(self.metric) and METRICS.get(self.metric).better == "ideal"
 
     def _out_of_range(self) -> Iterator[str]:
         """Bounds that nothing or everything keeps."""
@@ -230,7 +237,7 @@ class Policy(Settings):
         clause: The requirements.
     """
 
-    name: str
+    name: str = Field(min_length=1)
     description: str = ""
     clause: tuple[Clause, ...] = Field(min_length=1)
 
@@ -307,7 +314,7 @@ def _judge(clause: Clause, evidence: Evidence) -> ClauseVerdict:
         return ClauseVerdict(clause=str(clause), verdict=None, reason=missing)
     judged = [(clause.decide(number), number) for number in numbers]
     if clause.small_groups == "listed":
-        judged = [(verdict, number) for verdict, number in judged if number.enough]
+        judged = [each for each in judged if _is_enough(clause, each[1])]
     if not judged:
         reason = missing or "No group has enough evidence."
         return ClauseVerdict(clause=str(clause), verdict="INSUFFICIENT", reason=reason)

@@ -34,7 +34,7 @@ _REMEDY = {
     "score": "Scores are probabilities in [0, 1]; apply a sigmoid or softmax to logits before "
     "saving them.",
     "decision": "Decisions are 1 or 0.",
-    "weight": "Weights are finite and not negative.",
+    "weight": "Weights are finite and not negative: 0, or from 1e-12 to 1e12.",
 }
 
 
@@ -92,6 +92,8 @@ class Predictions:
         raw = _renamed(table, attributes, layout)
         checked = _typed(raw, layout, columns)
         faults = list(_faults(raw, checked, layout, source))
+        if columns.positive is not None and not (checked["label"] == 1).any():
+            faults.append(_no_positive(raw["label"], columns, source))
         if faults:
             raise InputError(*faults)
         if layout.task != "multilabel":
@@ -109,9 +111,9 @@ class Predictions:
         Raises:
             InputError: The file cannot be read, or :meth:`from_table` refuses its content.
         """
-        return cls.from_table(
-            read_table(path), attributes, columns, path.name, file_digest(path)
-        )
+        # A name need not be text, but the report is.
+        name = path.name.encode("utf-8", "backslashreplace").decode()
+        return cls.from_table(read_table(path), attributes, columns, name, file_digest(path))
 
     def write(self, path: Path) -> None:
         """Write to ``path``, CSV or Parquet by its suffix; never leaves half a file."""
@@ -198,11 +200,14 @@ def _checked_layout(
             faults.append(Fault(source, found, "Rename the attribute.", column=name))
     for name in dict.fromkeys([*layout.source.values(), *attributes]):
         if (
-            name in names
+            names.count(name) == 1
             and table[name].map(lambda value: isinstance(value, _NOT_A_FIELD)).any()
         ):
             found = "it holds lists, records or bytes"
             faults.append(Fault(source, found, "Give one value a row.", column=name))
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        found = f"{names.count(name)} columns are called '{name}'"
+        faults.append(Fault(source, found, "Keep one of them, or rename."))
     if len(table) == 0:
         faults.append(Fault(source, "the table has no rows", "Give at least one row."))
     if faults:
@@ -245,14 +250,14 @@ def _faults(
     # Imported here: pandera takes most of a second, which `evenscan --help` need not pay.
     import pandera.pandas as pandera
 
-    in_range, at_least = pandera.Check.in_range, pandera.Check.ge
+    in_range = pandera.Check.in_range
     kinds: dict[str, Any] = {
         "sample": pandera.Column(str, unique=True, report_duplicates="exclude_first"),
         "patient": pandera.Column(str),
         "split": pandera.Column(str, pandera.Check.isin(SPLITS)),
         "hash": pandera.Column(str, nullable=True),
         "score": pandera.Column(float, in_range(0, 1)),
-        "weight": pandera.Column(float, [at_least(0), pandera.Check.lt(np.inf)]),
+        "weight": pandera.Column(float, pandera.Check(_is_weight)),
     }
     answers = range(len(layout.targets) if layout.task == "multiclass" else 2)
     for role in ("label", "decision"):
@@ -275,6 +280,17 @@ def _faults(
         if layout.task == "multilabel" and name.startswith("label_"):
             unread = np.flatnonzero(checked[name].isna() & raw[name].notna())
             yield from _row_faults(name, raw, pd.Series(unread), layout, source)
+
+
+def _is_weight(weight: pd.Series) -> pd.Series:
+    """Whether sums of so many, and of their squares, neither overflow nor vanish."""
+    return (weight == 0) | weight.between(1e-12, 1e12)
+
+
+def _no_positive(label: pd.Series, columns: Columns, source: str) -> Fault:
+    names = [f"'{name}'" for name in label.dropna().astype("str").unique()[:_LISTED_PER_FAULT]]
+    found = f"no label is '{columns.positive}', the positive class"
+    return Fault(source, found, f"Labels are: {', '.join(names)}.", column=columns.label)
 
 
 def _row_faults(

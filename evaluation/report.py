@@ -15,7 +15,6 @@ from evaluation.audit import Audit
 from evaluation.card import CARDS
 from evaluation.evidence_chain import Entry, append
 from evaluation.files import atomic_path, write_text
-from evaluation.inputs import inputs
 from evaluation.metric import METRICS
 from evaluation.pdf import print_pdf
 from evaluation.section import SECTIONS, measured, number, spoken
@@ -68,7 +67,7 @@ def write(audit: Audit, folder: Path, *, pdf: bool = False) -> Path:
         texts[f"cards/{card.filename}"] = card.render(audit, audit.about)
     for name, text in texts.items():
         write_text(folder / name, text)
-    rests_on = (Entry(**each._asdict(), beside=False) for each in inputs(audit))
+    rests_on = (Entry(**dict(each), beside=False) for each in audit.inputs)
     made = (Entry.of_file("output", folder / name, folder) for name in texts)
     append(chain, [*rests_on, *made, *_removed(folder, texts)])
     if pdf:

@@ -72,7 +72,9 @@ class AuditRequest(Settings):
         held = values.get("columns", {}) | dict(columns)
         if one_image_per_patient:
             held["patient"] = None
-        return cls.parse(values | {"audit": asked, "columns": held}, where)
+        # The file alone was fit, so what is not is, or does not go with, what overrides it.
+        over = f"{where} or an option" if values else where
+        return cls.parse(values | {"audit": asked, "columns": held}, over)
 
     def read(self, predictions: Path) -> Predictions:
         """Read the predictions, with the attributes that are asked for.
@@ -106,4 +108,4 @@ class AuditRequest(Settings):
 
     def _champion(self, path: Path) -> Champion:
         table = Predictions.read(path, (), self.columns)
-        return Champion(path.name, table, choose_thresholds(table, self.audit))
+        return Champion(table.source, table, choose_thresholds(table, self.audit))

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from evaluation.groups import MISSING, Group
-from evaluation.metric import Array, Needs, dot, ratio
+from evaluation.metric import Array, Needs, dot, needed, ratio
 from evaluation.target import Target
 
 # Shares below this are rounding, and stand for none.
@@ -299,21 +299,11 @@ class EffectivePatients:
             ``[...]`` >= 0.
         """
         factor = np.nan_to_num(ratio(joint, self.observed))[..., None]
+        label, _, decision = np.indices(self.shape)
         sizes = []
-        for part in self._parts(needs):
+        for part in needed(needs, label, decision):
             each = (factor * part).reshape(*joint.shape[:-2], len(self.sum))
             square = dot(each @ self.product, each)
             sizes.append(np.nan_to_num(ratio((each @ self.sum) ** 2, square)))
         least: Array = np.min(sizes, axis=0)
         return least
-
-    def _parts(self, needs: Needs) -> list[Array]:
-        label, _, decision = np.indices(self.shape)
-        return {
-            "any": [np.ones(self.shape)],
-            "positive": [label == 1],
-            "negative": [label == 0],
-            "both": [label == 1, label == 0],
-            "decided positive": [decision == 1],
-            "decided negative": [decision == 0],
-        }[needs]

@@ -1,7 +1,7 @@
 """What a report section is, and the pieces that sections share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -220,27 +220,6 @@ def measured(audit: Audit) -> tuple[str, ...]:
     """Targets with estimates: the mean of all first, a task as a whole before its classes."""
     found = dict.fromkeys(each.target for each in audit.estimates)
     return tuple(sorted(found, key=lambda target: target != MACRO))
-
-
-def by_target(audit: Audit, render: Callable[[str], Markup]) -> Markup:
-    """A part for each target: the first is open, the others open on demand.
-
-    Args:
-        audit: Says which targets there are.
-        render: Makes the part of one target; an empty one is left out.
-    """
-    first, *others = measured(audit)
-    shown = [(target, render(target)) for target in (first, *others)]
-    shown = [(target, body) for target, body in shown if body]
-    if len(shown) == 1 and not shown[0][0]:
-        return shown[0][1]
-    parts = [
-        Markup("<h3>{}</h3>{}").format(spoken(target).capitalize() or "All classes", body)
-        if place == 0
-        else folded(spoken(target), body)
-        for place, (target, body) in enumerate(shown)
-    ]
-    return joined(parts)
 
 
 def evidence(state: str, patients: int | None, reason: str = "") -> str:

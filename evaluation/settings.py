@@ -88,7 +88,9 @@ def faults_of(error: ValidationError, where: str, model: type[BaseModel]) -> lis
             faults.append(Fault(where, f"'{key}' is missing", "Add it."))
         else:
             message = item["msg"].removeprefix("Value error, ")
-            shown = f" is {item['input']!r:.80}" if not _secret(model, key) else " does not fit"
+            # A whole table says less than the complaint about it.
+            hidden = _secret(model, key) or isinstance(item["input"], dict)
+            shown = " does not fit" if hidden else f" is {item['input']!r:.80}"
             found = f"'{key}'{shown}" if key else "it does not fit"
             faults.append(Fault(where, found, f"{message}."))
     return faults

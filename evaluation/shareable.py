@@ -16,7 +16,14 @@ _NOT_SHOWN = "It rests on a group that is not shown."
 # Where a finding names the groups that its numbers are of.
 _ROLES = ("group", "reference", "best", "worst")
 # Numbers over all groups of an attribute, which give those of a single hidden one away.
-_OVER_ALL = ("spread", "spread_raw", "spread_null", "patients")
+_OVER_ALL = (
+    "spread",
+    "spread_low",
+    "spread_high",
+    "spread_raw",
+    "spread_null",
+    "patients",
+)
 
 
 def shareable(audit: Audit, smallest: int | None = None) -> Audit:
@@ -89,6 +96,9 @@ class _Sharing:
             reason = _NOT_SHOWN
         if reason:
             return _without_numbers(found, reason) if "reason" in values else None
+        if self._named(str(values.get("reason", ""))):
+            # It may say how few patients a hidden group has.
+            found = found.model_copy(update={"reason": _NOT_SHOWN})
         if isinstance(found, Reliability):
             return _large_bins(found, self.smallest)
         if whole in self.tables and "group" not in values:

@@ -38,7 +38,8 @@ class AuditSpec(Settings):
         primary: Metrics of the pre-declared family: their differences between groups of one
             attribute get simultaneous bands. Empty: all metrics. The others are exploration.
         threshold: Scores from here on are decided positive, in [0, 1]; one for all targets or
-            one for each named target. None: chosen on the rows below, or 0.5 if there are none.
+            one for each named target. None: chosen on the rows below, or 0.5 if there are too
+            few of them.
         threshold_rows: Which rows choose the threshold, or chose the one that is given.
             ``test`` puts a watermark on the report, and no clause about decisions can pass.
         healthy: Targets whose positive label means that nothing was found: to decide them
@@ -59,7 +60,7 @@ class AuditSpec(Settings):
     """
 
     attributes: tuple[Attribute, ...] = ()
-    metrics: tuple[str, ...] = _DEFAULT_METRICS
+    metrics: tuple[str, ...] = Field(default=_DEFAULT_METRICS, min_length=1)
     primary: tuple[str, ...] = ()
     threshold: Share | dict[str, Share] | None = None
     threshold_rows: Literal["validation", "test"] = "validation"
@@ -68,10 +69,10 @@ class AuditSpec(Settings):
     depth: int = Field(default=2, ge=1, le=3)
     draws: int = Field(default=1000, ge=100, le=100_000)
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    margin: float = Field(default=0.05, gt=0)
+    margin: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     minimum_patients: int = Field(default=10, ge=2)
     smallest_cell: int = Field(default=11, ge=1)
-    widest: float = Field(default=0.2, gt=0)
+    widest: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     near_hashes: int = Field(default=0, ge=0)
     stress: StressSpec = StressSpec()
     leakage: LeakageSpec = LeakageSpec()

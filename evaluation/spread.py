@@ -15,7 +15,8 @@ class Spread(NamedTuple):
         raw: Of the estimates. Chance alone makes it positive.
         corrected: Estimate of that of the true values; 0 if the estimates differ no more than
             by chance.
-        null_high: A raw spread up to this is to be expected if all groups are truly alike.
+        null_high: A raw spread up to this is to be expected, at the confidence, if all groups
+            are truly alike.
         low: Lower end of the true spread's interval, >= 0.
         high: Upper end.
     """
@@ -39,7 +40,7 @@ def between_group_spread(point: Array, draws: Array, confidence: float = 0.95) -
     Args:
         point: ``[group]``.
         draws: ``[draw, group]``.
-        confidence: Two-sided, of the interval, in (0, 1).
+        confidence: Of the two-sided interval and of ``null_high``, in (0, 1).
 
     Returns:
         The spread; all NaN with fewer than two groups, an undefined estimate, or more than 5 %
@@ -69,7 +70,7 @@ def between_group_spread(point: Array, draws: Array, confidence: float = 0.95) -
     tail = (1 - confidence) / 2
     ends = np.quantile(drawn.var(axis=1, ddof=1) - 2 * noise, [tail, 1 - tail])
     corrected, low, high = (_root(v) for v in (point.var(ddof=1) - noise, *ends))
-    null_high = np.quantile(chance, 0.95) ** 0.5
+    null_high = np.quantile(chance, confidence) ** 0.5
     return Spread(float(point.std(ddof=1)), corrected, float(null_high), low, high)
 
 

@@ -75,7 +75,7 @@ class StressSpec(Settings):
     divergences: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.05, 0.1, 0.2, 0.3)
     metrics: tuple[str, ...] = _METRICS
     draws: int = Field(default=300, ge=100, le=100_000)
-    smallest_effective: float = Field(default=50, ge=2)
+    smallest_effective: float = Field(default=50, ge=2, allow_inf_nan=False)
     most_categories: int = Field(default=4, ge=1)
 
     @field_validator("metrics")

@@ -104,13 +104,15 @@ class StressedSample:
         self.patients = EffectivePatients(
             strata, target.decision, resampling.patient, resampling.weight
         )
-        groups = [group.rows for group in strata.cells()]
+        counted = resampling.weight > 0
+        groups = [group.rows[counted[group.rows]] for group in strata.cells()]
         self.size = np.array([len(np.unique(resampling.patient[rows])) for rows in groups])
         count = len(strata.categories)
         self.rows = [np.r_[groups[c], groups[count + c]] for c in range(count)]
 
     def units(self, metric: Metric, rows: Array) -> int:
-        """Patients of the sample that the metric rests on."""
+        """Patients of the sample that the metric rests on; rows of weight 0 are no evidence."""
+        rows = rows[self.resampling.weight[rows] > 0]
         of = self.target.label, self.target.decision, self.resampling.patient
         return metric.units(*(each[rows] for each in of))
 

@@ -1,6 +1,7 @@
 """Reading tables from files."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +15,16 @@ def read_table(path: Path) -> pd.DataFrame:
     """A CSV (all columns as text) or Parquet file, told apart by the suffix.
 
     Raises:
-        InputError: There is no such file, or it is neither CSV nor Parquet.
+        InputError: There is no such file, it is neither CSV nor Parquet, or two of its columns
+            have one name.
     """
     if not path.is_file():
         raise InputError(Fault(str(path), "no such file", "Check the path."))
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+        table = pd.read_csv(
             path,
             dtype=str,
             keep_default_na=False,
@@ -34,6 +37,21 @@ def read_table(path: Path) -> pd.DataFrame:
                 str(path), f"not readable as a table: {error}", "Give a CSV or a .parquet file."
             )
         ) from None
+    faults = list(_header_faults(header.iloc[0].tolist(), str(path)))
+    if faults:
+        raise InputError(*faults)
+    return table
+
+
+def _header_faults(names: list[str], where: str) -> Iterator[Fault]:
+    """What is wrong with a header, in which the reader itself would see no fault."""
+    for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
+        found = f"{names.count(name)} columns are called '{name}'"
+        yield Fault(where, found, "Keep one of them, or rename.")
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and mark in names[0]:
+            found = f"its columns are separated by {word}"
+            yield Fault(where, found, "Save it with commas, and points in numbers.")
 
 
 def file_digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from evaluation.errors import unknown_name
-from evaluation.metric import Array
+from evaluation.metric import Array, by_score
 from evaluation.predictions import Predictions
 from evaluation.settings import Number, Settings
 from evaluation.spec import AuditSpec
@@ -28,7 +28,9 @@ class Threshold(Settings):
             on: 20, of both classes, are needed), ``decisions`` (the file says what was decided)
             or ``highest score`` (of the classes).
         rows: Number of rows that it was, or would have been, chosen on.
-        chosen_on: Which rows chose it. ``test`` makes every number that hangs on it too good.
+        chosen_on: Which rows chose it, as far as the settings say; nothing did under
+            ``convention`` and ``highest score``. ``test`` makes every number that hangs on it
+            too good.
     """
 
     target: str = ""
@@ -66,7 +68,8 @@ def choose_thresholds(predictions: Predictions, spec: AuditSpec) -> tuple[Thresh
         return (Threshold(value=float("nan"), rule="highest score"),)
     unset = dict.fromkeys(predictions.targets, 0.5)
     return tuple(
-        _choose(target, _given(spec, target.name), chosen_on) for target in rows.answers(unset)
+        _choose(target, rows.weight, _given(spec, target.name), chosen_on)
+        for target in rows.answers(unset)
     )
 
 
@@ -77,26 +80,28 @@ def _given(spec: AuditSpec, target: str) -> float | None:
 
 
 def _choose(
-    target: Target, given: float | None, chosen_on: Literal["validation", "test"]
+    target: Target, weight: Array, given: float | None, chosen_on: Literal["validation", "test"]
 ) -> Threshold:
-    known = target.known
+    known = target.known & (weight > 0)
     label, score, count = target.label[known], target.score[known], int(known.sum())
     found = Threshold(target=target.name, value=CONVENTION, rule="convention", rows=count)
     if given is not None:
         found = found.model_copy(update={"value": given, "rule": "fixed"})
     elif count >= MINIMUM_ROWS and len(np.unique(label)) == 2:
-        found = found.model_copy(update={"value": youden(label, score), "rule": "youden"})
+        best = youden(label, score, weight[known])
+        found = found.model_copy(update={"value": best, "rule": "youden"})
     if found.rule == "convention":
         return found
     return found.model_copy(update={"chosen_on": chosen_on})
 
 
-def youden(label: Array, score: Array) -> float:
+def youden(label: Array, score: Array, weight: Array) -> float:
     r"""The threshold with the largest :math:`J = \mathrm{TPR} - \mathrm{FPR}`.
 
     Args:
         label: 0 or 1, both present, ``[n]``.
         score: ``[n]``.
+        weight: ``[n]`` > 0.
 
     Returns:
         The midpoint between the chosen score and the next lower one, so that it does not hang
@@ -107,14 +112,12 @@ def youden(label: Array, score: Array) -> float:
         Youden (1950), *Index for rating diagnostic tests*, Cancer 3, 32-35.
 
     Examples:
-        >>> youden(np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.5, 0.9]))
+        >>> youden(np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.5, 0.9]), np.ones(4))
         0.4
     """
     values = np.unique(score)[::-1]
-    rate = [
-        1 - np.searchsorted(np.sort(score[label == y]), values) / (label == y).sum()
-        for y in (0, 1)
-    ]
-    best = int(np.argmax(rate[1] - rate[0]))
+    sums = [each[::-1].cumsum() for each in by_score(label, score, weight)]
+    true, false = (each / each[-1] for each in sums)
+    best = int(np.argmax(true - false))
     lower = values[best + 1] if best + 1 < len(values) else values[best]
     return float((values[best] + lower) / 2)

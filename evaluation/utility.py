@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.bootstrap import Resampling
 from evaluation.groups import Group
-from evaluation.intervals import exact_reach
+from evaluation.intervals import UNDEFINED_DRAWS, exact_reach
 from evaluation.metric import Array, ratio
 from evaluation.settings import Number, Settings
 from evaluation.tally import Tally
@@ -14,9 +14,6 @@ from evaluation.target import Target
 
 #: Thresholds of the curves: 0.01, then steps of 0.04 to 0.97, and 0.99.
 THRESHOLDS = (*(round(0.01 + 0.04 * step, 2) for step in range(25)), 0.99)
-
-# A point that more than this share of the draws leave undefined has no interval.
-UNDEFINED_DRAWS = 0.05
 
 
 class DecisionCurve(Settings):

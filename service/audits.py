@@ -9,9 +9,9 @@ from pydantic import Field
 
 from evaluation.audit import Audit, audit
 from evaluation.audited_rows import AuditedRows
-from evaluation.errors import Fault, InputError
+from evaluation.errors import Fault, InputError, unknown_name
 from evaluation.files import atomic_path
-from evaluation.policy import Policy
+from evaluation.policy import Policy, shipped
 from evaluation.predictions import Predictions
 from evaluation.report import write
 from evaluation.request import AuditRequest
@@ -57,6 +57,9 @@ class UploadedAudit(Settings):
 
     def _policy(self) -> Policy | None:
         if isinstance(self.policy, str):
+            # A path would have the service read files of its own to whoever asks.
+            if self.policy not in shipped():
+                raise unknown_name("policy", self.policy, shipped(), "policy_name")
             return Policy.find(self.policy)
         return Policy.parse(self.policy, "policy") if self.policy is not None else None
 

@@ -85,7 +85,7 @@ def test_files_that_are_named_exist():
 
 
 def test_nothing_unmeasured_is_left_open():
-    for name in ("demo", "ham10000", "speed"):
+    for name in ("demo", "ham10000", "nih", "speed"):
         (block,) = re.findall(
             rf"<!-- {name}:begin -->(.*)<!-- {name}:end -->", README, re.DOTALL
         )

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from pydantic import Field
 
 from evaluation.errors import Fault, InputError
@@ -97,6 +97,8 @@ def decode(data: bytes, contract: InputContract, where: str) -> Pixels:
             if width * height > LARGEST_IMAGE:
                 raise _too_large(f"{width} x {height} pixels", where)
             image.draft(image.mode, (2 * contract.size, 2 * contract.size))
+            # WeasyPrint, which prints reports, lets Pillow fill truncated images for all.
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
             image.load()
             return prepare(_upright(image), contract, where)
     except UnidentifiedImageError:

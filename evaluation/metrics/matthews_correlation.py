@@ -33,5 +33,7 @@ def matthews_correlation(label: Array, decision: Array, weight: Array) -> Array:
     """
     mean_label, mean_decision = weighted_mean(label, weight), weighted_mean(decision, weight)
     both = weighted_mean(label * decision, weight)
-    spread = mean_label * (1 - mean_label) * mean_decision * (1 - mean_decision)
-    return ratio(both - mean_label * mean_decision, np.sqrt(np.maximum(spread, 0.0)))
+    spreads = [mean * (1 - mean) for mean in (mean_label, mean_decision)]
+    # Rounding must not tell a constant from itself.
+    spread = np.prod([np.where(each < 1e-12, 0.0, each) for each in spreads], axis=0)
+    return ratio(both - mean_label * mean_decision, np.sqrt(spread))

@@ -161,7 +161,7 @@ def _brief(found: Sequence[Change]) -> str:
 
 def _levelling(found: Sequence[LevellingDown]) -> list[Markup]:
     """Gaps that narrowed because a group lost, in words."""
-    levelled = sorted((each for each in found if each.levelled), key=lambda e: not e.high < 0)
+    levelled = [each for each in found if each.levelled]
     known = sum(not np.isnan(each.after) for each in found)
     heading = Markup("<h3>Was fairness bought with harm?</h3>")
     note = paragraph(
@@ -182,7 +182,6 @@ def _levelling(found: Sequence[LevellingDown]) -> list[Markup]:
 
 def _levelled(found: LevellingDown) -> str:
     about = f"{spoken(found.target).capitalize()}: the" if found.target else "The"
-    chance = "" if found.high < 0 else ", which may be chance,"
     gap = f"gap in {METRICS.get(found.metric).label} by {' and '.join(found.attributes)}"
-    narrowed = f"narrowed from {number(found.before)} to {number(found.after)}{chance}"
+    narrowed = f"narrowed from {number(found.before)} to {number(found.after)}"
     return f"{about} {gap} {narrowed} while {listed(found.lost)} lost."

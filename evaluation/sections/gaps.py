@@ -145,7 +145,8 @@ def _row(gap: Gap) -> tuple[object, ...]:
     attribute, label = " × ".join(gap.attributes), METRICS.get(gap.metric).label
     unranked = f"not ranked: {listed(gap.unranked, 2)}" if gap.unranked else ""
     ratio = with_interval(gap.ratio, gap.ratio_low, gap.ratio_high)
-    spread = f"{number(gap.spread)}, with noise {number(gap.spread_raw)}"
+    spread = in_words(gap.spread, gap.spread_low, gap.spread_high)
+    spread += f", with noise {number(gap.spread_raw)}"
     return (
         attribute,
         label,

@@ -8,7 +8,6 @@ from markupsafe import Markup
 from evaluation.about import About
 from evaluation.audit import Audit
 from evaluation.groups import Attribute
-from evaluation.inputs import inputs
 from evaluation.metric import METRICS
 from evaluation.section import (
     Section,
@@ -47,7 +46,7 @@ class Identity(Section):
                 entry.name,
                 Markup("<code>{}</code>").format(entry.sha256),
             )
-            for entry in inputs(audit)
+            for entry in audit.inputs
         ]
         return joined(
             [

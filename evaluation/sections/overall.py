@@ -1,6 +1,7 @@
 """Performance over all samples."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
@@ -11,9 +12,9 @@ from evaluation.curves import Curve
 from evaluation.figures.roc import MOST_LINES, curves_by_group, curves_by_target
 from evaluation.findings import Estimate
 from evaluation.metric import METRICS
+from evaluation.parts import parts
 from evaluation.section import (
     Section,
-    by_target,
     count,
     exceeds_chance,
     folded,
@@ -44,7 +45,8 @@ class Overall(Section):
             "formula: if the two agree, neither hangs on its method. “Patients” is how many a "
             "number rests on, such as those with the disease for a sensitivity."
         )
-        tables = by_target(audit, lambda target: _metrics(audit, target))
+        render = partial(_metrics, audit)
+        tables = parts(measured(audit), render, 2 * len(audit.spec.metrics), "estimates")
         return joined([paragraph(note), tables, *_figures(audit)])
 
 

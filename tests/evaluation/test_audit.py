@@ -202,12 +202,20 @@ def test_a_model_compared_with_itself_has_no_change_but_no_certainty_either():
     assert -0.1 < change.low < 0 < change.high < 0.1
 
 
+def test_rows_that_trained_the_champion_are_not_compared():
+    table = made_predictions()
+    ours = Predictions.from_table(table, ["sex", "age"])
+    split = np.where(np.arange(len(table)) < 200, "test", "train")
+    found = audit(ours, SPEC, champion=champion_of(table.assign(split=split)))
+    assert next(c for c in found.changes if c.metric == "accuracy").units == 100
+
+
 def test_only_common_samples_are_compared():
     table = made_predictions()
     ours = Predictions.from_table(table, ["sex", "age"])
     half = audit(ours, SPEC, champion=champion_of(table.iloc[:200]))
     assert next(c for c in half.changes if c.metric == "accuracy").units == 100
-    with pytest.raises(InputError, match="no sample in common"):
+    with pytest.raises(InputError, match="no test sample in common"):
         audit(ours, SPEC, champion=champion_of(table.assign(sample=table["sample"] + "x")))
     with pytest.raises(InputError, match="label differs"):
         audit(ours, SPEC, champion=champion_of(table.assign(label=1 - table["label"])))

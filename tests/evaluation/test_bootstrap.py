@@ -138,7 +138,8 @@ def test_an_empty_group_is_nan_in_every_draw():
     cube = cube_of([target], [empty, unknown], METRICS.names(), resampling)
     assert np.isnan(cube.point).all()
     assert np.isnan(cube.draws).all()
-    assert (count_units([target], [empty, unknown], cube.measures, np.arange(3)) == 0).all()
+    units = count_units([target], [empty, unknown], cube.measures, np.arange(3), np.ones(3))
+    assert (units == 0).all()
 
 
 def test_progress_counts_the_draws():
@@ -169,5 +170,6 @@ def test_macro_rests_on_the_finding_with_the_fewest_patients():
     score = np.array([0.1, 0.2, 0.8, 0.9])
     targets = [target_of([0, 0, 1, 1], score, "a"), target_of([0, 0, np.nan, 1], score, "b")]
     measures = [Measure("a", auroc), Measure("b", auroc), Measure(MACRO, auroc)]
-    units = count_units(targets, [Group((), (), np.arange(4))], measures, np.arange(4))
+    everyone = [Group((), (), np.arange(4))]
+    units = count_units(targets, everyone, measures, np.arange(4), np.ones(4))
     assert units.tolist() == [[2, 1, 1]]

@@ -246,3 +246,10 @@ def test_several_classes_as_a_whole_are_refused():
     resampling = Resampling(np.arange(3), np.ones(3), 5, 0, 0.95)
     with pytest.raises(ValueError, match="two classes"):
         diagnoses(whole, False, [everyone(3)], resampling, 1)
+
+
+def test_patients_without_weight_are_no_evidence():
+    label, score = np.tile([0, 1], 20), np.linspace(0, 1, 40)
+    weight = np.repeat([1.0, 0.0], 20)
+    under = found(label, score, [everyone(40)], weight=weight)["all", "under"]
+    assert under.units == 10

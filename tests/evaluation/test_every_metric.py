@@ -396,3 +396,10 @@ def test_rates_agree_with_fairlearn_group_by_group():
         label, decision = table["label"][inside], (table["score"][inside] >= 0.5)
         for name in names:
             assert METRICS.get(name)(label, decision) == pytest.approx(row[name], abs=1e-12)
+
+
+def test_rounding_does_not_tell_a_constant_decision_from_itself():
+    generator = np.random.default_rng(0)
+    label, weight = generator.integers(0, 2, 40), generator.random((100, 40))
+    found = METRICS.get("matthews_correlation")(label, np.ones(40), weight)
+    assert np.isnan(found).all()

@@ -32,7 +32,7 @@ def found(
     target = Target("", np.asarray(label, float), decision * 0.5, np.asarray(decision, float))
     metrics = [METRICS.get(name) for name in names]
     cube = bootstrap([target], groups, metrics, resampling.weight, resampling.weights())
-    units = count_units([target], groups, cube.measures, patient)
+    units = count_units([target], groups, cube.measures, patient, np.ones(len(patient)))
     usable = np.ones(units.shape, bool) if usable is None else usable
     return {c.name: c for c in criteria(cube, groups, usable, units, 0.95)}, cube, units
 

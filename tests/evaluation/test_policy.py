@@ -140,6 +140,10 @@ def test_a_policy_is_found_by_name_or_path(tmp_path):
             {"quantity": "overall", "metric": "auroc", "minimum": 0.7, "maximum": 0.6},
             "minimum 0.7 is above the maximum 0.6",
         ),
+        (
+            {"quantity": "worst group", "metric": "observed_expected_ratio", "minimum": 0.7},
+            "too low or too high: bound it in 'each group'",
+        ),
     ],
 )
 def test_a_clause_that_makes_no_sense_is_refused(clause, said):
@@ -177,6 +181,9 @@ def test_minimum_evidence_is_counted_in_patients():
     found = judge(clause, number(0.9, 0.95)._replace(units=29))
     assert found.verdict == "INSUFFICIENT"
     assert "29 patients, 30 are required" in found.reason
+    listed = clause.model_copy(update={"small_groups": "listed"})
+    few, many = (number(0.5, 0.95)._replace(units=29), number(0.9, 0.95)._replace(units=30))
+    assert judge(listed, few, many).verdict == "PASS"
 
 
 def test_a_flattered_number_can_fail_but_not_pass():

@@ -222,7 +222,7 @@ def test_a_word_can_be_the_positive_class():
         (multilabel(score_macro=0.5, label_macro=1), Columns(), "names the mean of all"),
         (multilabel(), Columns(decision="decision"), "no decision column 'decision_edema'"),
         (multiclass(label=["cat", "dog", "owl", "dog"]), Columns(), "classes are: cat, dog"),
-        (multiclass()[["sample", "patient", "label", "score_cat"]], Columns(), "two classes"),
+        (multiclass()[["sample", "patient", "label", "score_cat"]], Columns(), "three classes"),
         (multiclass(w=[1, 1, -1, 1]), Columns(weight="w"), "Weights are finite"),
         (multiclass(w=[1, 1, np.inf, 1]), Columns(weight="w"), "Weights are finite"),
     ],

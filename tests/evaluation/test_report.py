@@ -10,7 +10,6 @@ from markupsafe import escape
 from evaluation.audit import AuditSpec, audit
 from evaluation.card import CARDS
 from evaluation.groups import Attribute
-from evaluation.inputs import inputs
 from evaluation.policy import Clause, Policy
 from evaluation.predictions import Predictions
 from evaluation.report import render, summary, write
@@ -78,7 +77,7 @@ def test_writes_every_form_and_the_evidence_of_it(found, tmp_path):
     kept = {folder / line["name"] for line in chained if line["what"] == "output"}
     assert kept == written - {folder / "evidence.jsonl"}
     digests = {line["sha256"] for line in chained}
-    assert {each.sha256 for each in inputs(found)} <= digests
+    assert {each.sha256 for each in found.inputs} <= digests
     for card in map(CARDS.get, CARDS.names()):
         assert card.filename in {path.name for path in written}
 
@@ -118,7 +117,7 @@ def test_the_first_page_says_what_chance_explains(found):
 
 def test_the_identity_holds_the_digests_of_all_inputs(found):
     page = render(found)
-    assert all(each.sha256 in page for each in inputs(found))
+    assert all(each.sha256 in page for each in found.inputs)
 
 
 def test_summary_names_verdict_and_clauses(found):

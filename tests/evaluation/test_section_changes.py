@@ -112,11 +112,6 @@ def test_levelling_down_is_told_in_words():
     )
 
 
-def test_a_narrowing_within_chance_is_told_as_such():
-    page = shown(with_changes(change(), levelling=(levelled(high=0.01),)))
-    assert "to 0.020, which may be chance, while" in page
-
-
 def test_a_gap_that_closed_without_loss_is_no_levelling_down():
     page = shown(with_changes(change(), levelling=(levelled(lost=(), levelled=False),)))
     assert "None of 1 gaps narrowed while a group" in page

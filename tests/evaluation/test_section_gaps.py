@@ -25,7 +25,9 @@ def test_the_count_of_gaps_beyond_chance_is_that_of_the_audit():
 def test_spread_stands_corrected_beside_raw():
     found = by_groups()
     gap = found.gap("auroc", "sex")
-    assert f"{gap.spread:.3f}, with noise {gap.spread_raw:.3f}" in body("gaps", found)
+    ends = f"{gap.spread_low:.3f} to {gap.spread_high:.3f}"
+    said = f"{gap.spread:.3f} ({ends}), with noise {gap.spread_raw:.3f}"
+    assert said in body("gaps", found)
 
 
 def test_no_gap_is_told_with_the_reason_and_is_not_zero():

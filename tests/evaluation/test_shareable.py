@@ -60,6 +60,15 @@ def test_no_sentence_has_the_name_and_a_number_of_a_hidden_group(shared):
         assert not any(name in clause.reason for name in hidden(shared))
 
 
+def test_no_reason_tells_how_few_a_hidden_group_has(whole, shared):
+    names = set(hidden(shared))
+    told = [cell for cell in whole.stress if any(name in cell.reason for name in names)]
+    assert told
+    for _, findings in shared:
+        for found in findings if isinstance(findings, tuple) else ():
+            assert not any(name in getattr(found, "reason", "") for name in names)
+
+
 def test_single_images_and_samples_are_left_out(shared):
     assert shared.maps == ()
     assert not any(each.samples for each in shared.provenance.overlaps)

@@ -31,9 +31,24 @@ def test_reaches_the_best_youden_index(rows):
     label, score = np.array(rows).T
     if len(set(label)) < 2:
         return
-    value = youden(label, score / 10)
+    value = youden(label, score / 10, np.ones(len(label)))
     index = (score[label == 1] / 10 >= value).mean() - (score[label == 0] / 10 >= value).mean()
     assert index == pytest.approx(loop(label, score / 10))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(1, 3)),
+        min_size=2,
+        max_size=20,
+    )
+)
+def test_a_weight_counts_as_so_many_rows(rows):
+    label, score, weight = np.array(rows).T
+    if len(set(label)) < 2:
+        return
+    repeated = np.repeat(label, weight), np.repeat(score, weight), np.ones(weight.sum())
+    assert youden(label, score, weight) == youden(*repeated)
 
 
 def test_test_rows_choose_nothing():

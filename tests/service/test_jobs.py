@@ -364,6 +364,7 @@ def test_settings_and_a_policy_by_name_say_what_the_command_line_would(worked, t
         ("[columns]\nscoer = 'x'", {"attributes": "sex"}, "Did you mean 'score'"),
         ("[audit", {"attributes": "sex"}, "not readable as TOML"),
         ("", {"attributes": "sex", "policy_name": "screning"}, "Did you mean 'screening'"),
+        ("", {"attributes": "sex", "policy_name": "pyproject.toml"}, "no policy is called"),
     ],
 )
 def test_bad_settings_of_an_audit(worked, settings, data, said):

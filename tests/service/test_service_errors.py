@@ -71,7 +71,7 @@ def test_wrong_media_type(empty, path):
 def test_missing_part_is_named(empty):
     response = empty.client.post("/v1/audits", files={"other": ("a.txt", b"x")})
     columns = {fault["column"] for fault in is_problem(response, 422)["errors"]}
-    assert columns == {"predictions", "attributes"}
+    assert columns == {"predictions"}
 
 
 @pytest.mark.parametrize("declared", [True, False])

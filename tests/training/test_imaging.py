@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from evaluation.errors import InputError
 from training.imaging import LARGEST_IMAGE, InputContract, decode, prepare
@@ -168,6 +168,13 @@ def test_truncated_images_are_refused(kind, share):
     data = encoded(Image.fromarray(noise(64, 64)), kind)
     with pytest.raises(InputError, match=r"a\.x: the image is truncated"):
         decode(data[: int(share * len(data))], InputContract(size=8), "a.x")
+
+
+def test_truncated_images_are_refused_though_another_library_allows_them(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data = encoded(Image.fromarray(noise(64, 64)), "PNG")
+    with pytest.raises(InputError, match="the image is truncated"):
+        decode(data[: len(data) // 2], InputContract(size=8), "a.x")
 
 
 @pytest.mark.parametrize("side", [8001, 9500, 12_000, 100_000])
