@@ -175,6 +175,16 @@ def test_a_second_audit_goes_on_with_the_evidence(evenscan, tmp_path):
     assert evenscan("verify", tmp_path / "out").returncode == 0
 
 
+def test_a_cut_end_is_found_by_the_last_hash(evenscan, tmp_path):
+    run(evenscan, tmp_path)
+    last = evenscan("verify", tmp_path / "out").stdout.split()[-1]
+    assert evenscan("verify", tmp_path / "out", "--last", last).returncode == 0
+    chain = tmp_path / "out" / "evidence.jsonl"
+    chain.write_text("".join(chain.read_text().splitlines(keepends=True)[:-1]))
+    assert evenscan("verify", tmp_path / "out").returncode == 0
+    assert evenscan("verify", tmp_path / "out", "--last", last).returncode == 1
+
+
 def test_a_report_is_made_again_for_sharing(evenscan, tmp_path):
     table = made_predictions().astype({"sex": object})
     table.loc[:7, "sex"] = "rare"  # four patients
