@@ -311,6 +311,6 @@ def _inputs(
         yield Input(what="champion", name=theirs.source, sha256=theirs.digest)
     if policy is not None:
         yield Input.of_settings("policy", policy.name, policy)
-    if about is not None:
+    if about is not None and about != About():
         yield Input.of_settings("about", about.name or "the model", about)
     yield Input.of_settings("settings", "spec", spec)

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from evaluation.breakdown import Breakdown, breakdown
+from evaluation.criteria import CRITERIA
 from evaluation.evidence import AuditEvidence
-from evaluation.fairness import CRITERIA
 from evaluation.findings import Leakage
 from evaluation.metric import METRICS
 from evaluation.policy import Bounded, Clause, Policy

@@ -6,20 +6,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from evaluation.bootstrap import Cube
+from evaluation.criteria import CRITERIA
 from evaluation.groups import Group
 from evaluation.intervals import UNDEFINED_DRAWS, exact_reach, is_degenerate
 from evaluation.metric import Array
 from evaluation.settings import Number, Settings
 from evaluation.target import MACRO
-
-#: The metrics that a criterion wants to be alike in all groups.
-CRITERIA: dict[str, tuple[str, ...]] = {
-    "demographic parity": ("selection_rate",),
-    "equal opportunity": ("true_positive_rate",),
-    "predictive equality": ("false_positive_rate",),
-    "equalised odds": ("true_positive_rate", "false_positive_rate"),
-    "predictive parity": ("positive_predictive_value",),
-}
 
 _TOO_FEW_DRAWS = "undefined in too many resamples"
 
@@ -28,7 +20,7 @@ class Criterion(Settings):
     """One fairness criterion over the groups of one or several crossed attributes.
 
     Attributes:
-        name: One of :data:`CRITERIA`.
+        name: One of :data:`evaluation.criteria.CRITERIA`.
         target: Name of the target.
         attributes: What the groups are made of.
         difference: Highest minus lowest rate, >= 0; of equalised odds the larger of the two

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, Protocol, Self
 import numpy as np
 from pydantic import Field, FiniteFloat, field_validator, model_validator
 
+from evaluation.criteria import CRITERIA
 from evaluation.errors import unknown_name
-from evaluation.fairness import CRITERIA
 from evaluation.findings import ClauseVerdict, VerdictName
 from evaluation.metric import METRICS
 from evaluation.settings import Settings
@@ -88,7 +88,8 @@ class Clause(Settings):
         target: Only this class or finding, or ``macro`` for the mean of all; by default each.
         shift: Which shift, for ``stress``.
         level: How far it goes, for ``stress``: all cells of the matrix up to this correlation
-            (of either sign) or divergence; all prevalences or shares up to this one.
+            (of either sign) or divergence; all prevalences or shares up to this one. Without it
+            the extreme cells count too, which few samples can be reweighted to.
         minimum: Least acceptable value.
         maximum: Largest acceptable value. At least one of the two is given.
         margin: For ``change``: the loss that is still acceptable; the same as a minimum of

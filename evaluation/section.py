@@ -180,10 +180,7 @@ def decided(thresholds: Sequence[Threshold]) -> str:
     """How decisions came about, in a sentence."""
     first, *others = thresholds
     if first.rule == "decisions":
-        return (
-            "as given in the file, with thresholds stated to be chosen on "
-            f"{first.chosen_on} rows"
-        )
+        return f"as given in the file; {_said_to_be(first)}"
     if first.rule == "highest score":
         return "the class with the highest score"
     if others:
@@ -196,15 +193,20 @@ def decided(thresholds: Sequence[Threshold]) -> str:
 def how_chosen(threshold: Threshold) -> str:
     """Which rows chose a threshold and by what rule."""
     rows = f"{threshold.rows:,} {threshold.chosen_on} rows"
-    flattered = ", after a look at test rows" if threshold.chosen_on == "test" else ""
     return {
-        "decisions": f"decisions of the file, chosen on {threshold.chosen_on} rows as stated",
+        "decisions": f"decisions of the file; {_said_to_be(threshold)}",
         "highest score": "no threshold: the highest score decides",
-        "fixed": f"fixed before the audit{flattered}",
+        "fixed": f"given to the audit; {_said_to_be(threshold)}",
         "youden": f"chosen on {rows} (the largest sum of sensitivity and specificity)",
         "convention": f"the convention: none was given, and {rows} are too few to choose one "
         "on",
     }[threshold.rule]
+
+
+def _said_to_be(threshold: Threshold) -> str:
+    if threshold.chosen_on == "not stated":
+        return "which rows chose the threshold is not stated"
+    return f"chosen on {threshold.chosen_on} rows, as stated"
 
 
 def spoken(target: str) -> str:

@@ -40,8 +40,9 @@ class AuditSpec(Settings):
         threshold: Scores from here on are decided positive, in [0, 1]; one for all targets or
             one for each named target. None: chosen on the rows below, or 0.5 if there are too
             few of them.
-        threshold_rows: Which rows choose the threshold, or chose the one that is given.
-            ``test`` puts a watermark on the report, and no clause about decisions can pass.
+        threshold_rows: Which rows choose the threshold, or chose the one that is given. None:
+            validation rows choose; of one that is given nothing is stated. ``test`` puts a
+            watermark on the report, and no clause about decisions can pass.
         healthy: Targets whose positive label means that nothing was found: to decide them
             positive wrongly is an under-diagnosis.
         confounders: Attributes (or ``label``) that disparities are adjusted for. Empty: none.
@@ -63,7 +64,7 @@ class AuditSpec(Settings):
     metrics: tuple[str, ...] = Field(default=_DEFAULT_METRICS, min_length=1)
     primary: tuple[str, ...] = ()
     threshold: Share | dict[str, Share] | None = None
-    threshold_rows: Literal["validation", "test"] = "validation"
+    threshold_rows: Literal["validation", "test"] | None = None
     healthy: tuple[str, ...] = ()
     confounders: tuple[str, ...] = ()
     depth: int = Field(default=2, ge=1, le=3)

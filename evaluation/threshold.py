@@ -11,6 +11,9 @@ from evaluation.settings import Number, Settings
 from evaluation.spec import AuditSpec
 from evaluation.target import Target
 
+#: Which rows chose a threshold, as far as anybody says.
+ChosenOn = Literal["validation", "test", "not stated"]
+
 MINIMUM_ROWS = 20
 CONVENTION = 0.5
 
@@ -28,16 +31,15 @@ class Threshold(Settings):
             on: 20, of both classes, are needed), ``decisions`` (the file says what was decided)
             or ``highest score`` (of the classes).
         rows: Number of rows that it was, or would have been, chosen on.
-        chosen_on: Which rows chose it, as far as the settings say; nothing did under
-            ``convention`` and ``highest score``. ``test`` makes every number that hangs on it
-            too good.
+        chosen_on: Which rows chose it, as far as the settings say, or were too few to choose
+            one. ``test`` makes every number that hangs on it too good.
     """
 
     target: str = ""
     value: Number
     rule: Literal["fixed", "youden", "convention", "decisions", "highest score"]
     rows: int = 0
-    chosen_on: Literal["validation", "test"] = "validation"
+    chosen_on: ChosenOn = "not stated"
 
 
 def choose_thresholds(predictions: Predictions, spec: AuditSpec) -> tuple[Threshold, ...]:
@@ -55,20 +57,20 @@ def choose_thresholds(predictions: Predictions, spec: AuditSpec) -> tuple[Thresh
         for name in spec.threshold:
             if name not in predictions.targets:
                 raise unknown_name("target", name, predictions.targets, "threshold")
-    chosen_on = spec.threshold_rows
-    rows = predictions.only(chosen_on)
+    stated: ChosenOn = spec.threshold_rows or "not stated"
+    rows = predictions.only(spec.threshold_rows or "validation")
     if "decision" in predictions.given:
         count = len(rows.table)
         nan = float("nan")
         return tuple(
-            Threshold(target=name, value=nan, rule="decisions", rows=count, chosen_on=chosen_on)
+            Threshold(target=name, value=nan, rule="decisions", rows=count, chosen_on=stated)
             for name in predictions.targets
         )
     if predictions.task == "multiclass":
         return (Threshold(value=float("nan"), rule="highest score"),)
     unset = dict.fromkeys(predictions.targets, 0.5)
     return tuple(
-        _choose(target, rows.weight, _given(spec, target.name), chosen_on)
+        _choose(target, rows.weight, _given(spec, target.name), stated)
         for target in rows.answers(unset)
     )
 
@@ -79,20 +81,20 @@ def _given(spec: AuditSpec, target: str) -> float | None:
     return spec.threshold
 
 
-def _choose(
-    target: Target, weight: Array, given: float | None, chosen_on: Literal["validation", "test"]
-) -> Threshold:
+def _choose(target: Target, weight: Array, given: float | None, stated: ChosenOn) -> Threshold:
     known = target.known & (weight > 0)
     label, score, count = target.label[known], target.score[known], int(known.sum())
-    found = Threshold(target=target.name, value=CONVENTION, rule="convention", rows=count)
+    looked_at: ChosenOn = "test" if stated == "test" else "validation"
+    found = Threshold(
+        target=target.name, value=CONVENTION, rule="convention", rows=count, chosen_on=looked_at
+    )
     if given is not None:
-        found = found.model_copy(update={"value": given, "rule": "fixed"})
-    elif count >= MINIMUM_ROWS and len(np.unique(label)) == 2:
+        given_by = {"value": given, "rule": "fixed", "chosen_on": stated}
+        return found.model_copy(update=given_by)
+    if count >= MINIMUM_ROWS and len(np.unique(label)) == 2:
         best = youden(label, score, weight[known])
-        found = found.model_copy(update={"value": best, "rule": "youden"})
-    if found.rule == "convention":
-        return found
-    return found.model_copy(update={"chosen_on": chosen_on})
+        return found.model_copy(update={"value": best, "rule": "youden"})
+    return found
 
 
 def youden(label: Array, score: Array, weight: Array) -> float:

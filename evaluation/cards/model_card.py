@@ -99,7 +99,7 @@ def _metrics(audit: Audit) -> list[str]:
     for found in audit.thresholds:
         about = f" of {_cell(found.target)}" if found.target else ""
         level = "" if found.value != found.value else f" {found.value:g}"
-        chosen = f"{found.rule}{level}, {found.chosen_on} rows"
+        chosen = f"{found.rule}{level}, rows that chose it: {found.chosen_on}"
         lines.append(f"- **Decision threshold{about}:** {chosen}")
     return [*lines, f"- **Variation:** {_line(method(audit))}"]
 

@@ -59,6 +59,11 @@ def _thresholds(audit: Audit) -> str:
         )
     if {each.rule for each in audit.thresholds} <= {"highest score"}:
         return "No threshold was chosen: the class with the highest score is decided."
+    if any(each.chosen_on == "not stated" for each in audit.thresholds):
+        return (
+            "Nobody stated which rows chose the thresholds. If these rows did, the error rates "
+            "are optimistic."
+        )
     return "No threshold was chosen on test rows, as far as the file and the settings say."
 
 

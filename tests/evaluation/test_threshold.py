@@ -96,3 +96,10 @@ def test_each_target_has_its_own():
     assert (a.rule, b.rule, b.value) == ("youden", "fixed", 0.2)
     with pytest.raises(InputError, match="no target is called 'c'"):
         choose_thresholds(predictions, AuditSpec(threshold={"c": 0.2}))
+
+
+def test_what_nobody_stated_is_not_stated():
+    predictions = Predictions.from_table(made_predictions())
+    assert choose(predictions, threshold=0.3).chosen_on == "not stated"
+    told = choose(predictions, threshold=0.3, threshold_rows="validation")
+    assert told.chosen_on == "validation"
