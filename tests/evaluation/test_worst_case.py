@@ -58,7 +58,8 @@ def test_equals_linear_programming(seed, distance, higher, mean):
     allowed[generator.integers(7)] = True
     q, value = worst(joint, numerator, denominator, allowed, distance, higher)
     expected = programme(joint, numerator, denominator, allowed, distance, higher)
-    assert value == pytest.approx(expected, abs=1e-8)
+    # The solver lets its constraints be off by 1e-7, which a distance so small would drown in.
+    assert value == pytest.approx(expected, abs=2e-7)
     assert q.sum() == pytest.approx(1)
     assert (q >= 0).all()
     assert np.abs(q - joint).sum() / 2 <= distance + 1e-12
