@@ -39,9 +39,10 @@ def main(
             audit = request.run(path, "screening", on_progress=advance)
         write(audit, out / f"seed{seed}")
         rows += summary(audit, seed)
+    table = pd.DataFrame(rows).round(4)
     if seeds == len(SEEDS):
-        table = pd.DataFrame(rows).round(4)
         table.to_csv(HERE / "results" / "nih.csv", index=False)
+    print(markdown(table))
 
 
 def predictions(data: Path, seed: int) -> pd.DataFrame:
@@ -79,6 +80,31 @@ def summary(audit: Audit, seed: int) -> list[dict[str, object]]:
             row |= {f"{name}_gap_high": gap.high, f"{name}_worst": gap.worst}
         found.append(row | {"verdict": audit.verdict})
     return found
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The README's table: a line a finding, ranges over the models."""
+    lines = ["| finding | AUROC, five models | gap by sex | gap by age | gap by view |"]
+    lines.append("|---|---|---|---|---|")
+    for target, models in table.groupby("target", sort=False):
+        name = {"macro": "mean of all"}.get(str(target), str(target).replace("_", " "))
+        auroc = f"{models['auroc'].min():.3f}-{models['auroc'].max():.3f}"
+        gaps = " | ".join(_gap(models, attribute) for attribute in ATTRIBUTES)
+        lines.append(f"| {name} | {auroc} | {gaps} |")
+    return "\n".join(lines)
+
+
+def _gap(models: pd.DataFrame, attribute: str) -> str:
+    """Range of a gap, in how many models it is beyond chance, and who is mostly worst there."""
+    gap = models[f"{attribute}_gap"]
+    if gap.isna().all():
+        return "too few patients"
+    ends = dict.fromkeys((f"{gap.min():.2f}", f"{gap.max():.2f}"))
+    beyond = models[models[f"{attribute}_gap_low"] > 0]
+    if beyond.empty:
+        return "-".join(ends)
+    worst = beyond[f"{attribute}_worst"].mode()[0].partition(": ")[2]
+    return f"{'-'.join(ends)}; beyond chance in {len(beyond)}, worst {worst}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 
+import pandas as pd
 import pytest
 
 from evaluation.card import CARDS
@@ -90,3 +91,9 @@ def test_nothing_unmeasured_is_left_open():
             rf"<!-- {name}:begin -->(.*)<!-- {name}:end -->", README, re.DOTALL
         )
         assert "|" in block, name
+
+
+def test_the_table_of_the_chest_models_is_the_stored_one():
+    from benchmarks.nih import markdown
+
+    assert markdown(pd.read_csv(ROOT / "benchmarks" / "results" / "nih.csv")) in README
