@@ -6,6 +6,7 @@ chosen on validation rows. Their folder is looked for in EVENSCAN_DATA.
 """
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def main(
         raise typer.BadParameter(f"{data} is not there; set EVENSCAN_DATA to its parent folder")
     rows = []
     for seed in SEEDS[:seeds]:
+        started = time.process_time()
         path = out / f"seed{seed}.csv"
         predictions(data, seed).pipe(_written, path)
         request = AuditRequest.load(HERE / "nih" / "audit.toml")
@@ -39,6 +41,9 @@ def main(
             audit = request.run(path, "screening", on_progress=advance)
         write(audit, out / f"seed{seed}")
         rows += summary(audit, seed)
+        size = (out / f"seed{seed}" / "report.html").stat().st_size
+        seconds = time.process_time() - started
+        print(f"seed {seed}: {seconds:.0f} CPU seconds, report of {size / 1e6:.2f} MB")
     table = pd.DataFrame(rows).round(4)
     if seeds == len(SEEDS):
         table.to_csv(HERE / "results" / "nih.csv", index=False)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from evaluation.metric import Array, Reads
 
 
-class Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Answered(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Returns what it is asked about: samples are their own scores or decisions.
 
     Attributes:

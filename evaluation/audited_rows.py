@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import prod
 from typing import Self
@@ -204,14 +205,13 @@ class AuditedRows:
         cells: list[StressCell] = []
         draws, total = self.spec.stress.draws, self.spec.stress.draws * len(self.questions)
         for place, target in enumerate(self.questions):
-            before = place * draws
             cells += stress(
                 target,
                 self.values,
                 self.resampling,
                 self.spec.stress,
                 self.spec.minimum_patients,
-                lambda done, before=before: tell("stress", before + done, total),  # type: ignore[misc]
+                partial(_told, tell, "stress", place * draws, total),
             )
         return tuple(cells)
 
@@ -275,6 +275,11 @@ def _check_names(groups: Sequence[Group], where: str) -> None:
             found = f"two groups would be called '{group.name}'"
             remedy = f"Rename values of {' or '.join(other.attributes + group.attributes)}."
             raise InputError(Fault(where, found, remedy))
+
+
+def _told(tell: Progress, step: str, before: int, total: int, done: int) -> None:
+    """Pass on how far a part of a step is, after what was done before it."""
+    tell(step, before + done, total)
 
 
 def _notes(

@@ -206,11 +206,12 @@ def _arguments(function: Callable[..., Any]) -> Collection[str]:
 def _tried(metric: Metric, where: str) -> Metric:
     """The metric if it returns a number where nothing is special."""
     label, looped = np.repeat([0.0, 1.0], 4), metric.function
+    assert isinstance(looped, Looped)
     score = np.array([0.1, 0.2, 0.4, 0.7, 0.3, 0.6, 0.8, 0.9])
     value = score if metric.reads == "score" else (score > 0.5).astype(float)
     try:
         with undefined_raises():
-            number = looped.compute(label, value, np.ones(len(label)))  # type: ignore[attr-defined]
+            number = looped.compute(label, value, np.ones(len(label)))
     except Exception as error:  # noqa: BLE001  (any function of any library)
         raise _no_number(metric.name, where, error) from None
     if not np.isfinite(number):

@@ -248,7 +248,8 @@ class Policy(Settings):
             if one.about != other.about:
                 continue
             for low, high in ((one, other), (other, one)):
-                if None not in (low.least, high.maximum) and low.least > high.maximum:  # type: ignore[operator]
+                least, most = low.least, high.maximum
+                if least is not None and most is not None and least > most:
                     raise ValueError(f"clauses contradict each other: {low}; {high}")
         return self
 
