@@ -1,9 +1,12 @@
-"""Upper bounds of the mutual information of two codes, and the estimator that they need."""
+"""Penalties on the dependence of two codes, and the estimators that they need."""
 
 import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.gaussian import Gaussian
 
@@ -136,3 +139,108 @@ def leave_one_out(log_density: Tensor) -> Tensor:
     itself = torch.eye(n, dtype=torch.bool, device=log_density.device)
     others = log_density.masked_fill(itself, -torch.inf).logsumexp(dim=0) - math.log(n - 1)
     return (log_density.diagonal() - others).mean()
+
+
+class DependenceEstimator(nn.Module, ABC):
+    """A network that is trained beside the autoencoder to see how two codes depend."""
+
+    @abstractmethod
+    def loss(self, content: Tensor, style: Tensor) -> Tensor:
+        """What its own training minimises, scalar, of codes ``[n, d]`` without graph."""
+
+    @abstractmethod
+    def penalty(self, content: Tensor, style: Tensor) -> Tensor:
+        """How much the codes ``[n, d]`` depend, scalar; the autoencoder minimises it."""
+
+
+class _Conditional(DependenceEstimator):
+    """Bounds that need q(style | content), with a hidden layer as wide as the codes."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.conditional = ConditionalGaussian(dimension, dimension, dimension)
+
+    def loss(self, content: Tensor, style: Tensor) -> Tensor:
+        """Negative log-likelihood of the style given the content."""
+        return -self.conditional.log_likelihood(content, style).mean()
+
+
+class Club(_Conditional):
+    """The bound CLUB-S; see :func:`club_sampled`."""
+
+    def penalty(self, content: Tensor, style: Tensor) -> Tensor:
+        """The bound, in nats."""
+        return club_sampled(self.conditional.log_density(content, style))
+
+
+class LeaveOneOut(_Conditional):
+    """The bound L1OutUB; see :func:`leave_one_out`."""
+
+    def penalty(self, content: Tensor, style: Tensor) -> Tensor:
+        """The bound, in nats."""
+        return leave_one_out(self.conditional.log_density(content, style))
+
+
+class TotalCorrelation(DependenceEstimator):
+    r"""Density ratio of the joint codes and of codes that are independent by construction.
+
+    A discriminator tells pairs :math:`(z_c, z_s)` of one image from pairs whose styles were
+    moved on by one image. Its logit estimates :math:`\log p(z_c, z_s) / p(z_c) p(z_s)`, whose
+    mean over joint pairs is the mutual information of the two codes.
+
+    References:
+        Kim and Mnih (2018), *Disentangling by factorising*, eq. 3, arXiv:1802.05983; between
+        two codes as in Sun, Goldstein and Engelhard (2025), arXiv:2507.18794.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        """Build the discriminator; its hidden layers are as wide as both codes.
+
+        Args:
+            dimension: Of each of the two codes.
+        """
+        super().__init__()
+        width = 2 * dimension
+        self.discriminator = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(width, 1),
+        )  # fmt: skip
+
+    def log_ratio(self, content: Tensor, style: Tensor) -> Tensor:
+        """Logit of each pair, ``[n]``: positive where it looks like one of one image."""
+        logit: Tensor = self.discriminator(torch.cat([content, style], dim=1))
+        return logit.squeeze(1)
+
+    def loss(self, content: Tensor, style: Tensor) -> Tensor:
+        """Cross-entropy of telling joint pairs from moved ones."""
+        joint = self.log_ratio(content, style)
+        moved = self.log_ratio(content, style.roll(1, dims=0))
+        return 0.5 * (functional.softplus(-joint) + functional.softplus(moved)).mean()
+
+    def penalty(self, content: Tensor, style: Tensor) -> Tensor:
+        """Mean of the positive part of the log ratio of joint pairs, >= 0, in nats."""
+        return self.log_ratio(content, style).relu().mean()
+
+
+@dataclass(frozen=True)
+class DependenceDefaults:
+    """How a penalty on dependence is used in the CLEAR paper.
+
+    Attributes:
+        make: Makes the estimator for codes of a dimension.
+        weight: Of the penalty.
+        learning_rate: Of the estimator's Adam.
+        steps: Of the estimator, for each step of the autoencoder.
+    """
+
+    make: type[Club] | type[LeaveOneOut] | type[TotalCorrelation]
+    weight: float
+    learning_rate: float
+    steps: int
+
+
+DEPENDENCE: dict[str, DependenceDefaults] = {
+    "club": DependenceDefaults(Club, weight=3, learning_rate=2e-3, steps=5),
+    "l1out": DependenceDefaults(LeaveOneOut, weight=3, learning_rate=2e-3, steps=5),
+    "tc": DependenceDefaults(TotalCorrelation, weight=1, learning_rate=1e-4, steps=1),
+}

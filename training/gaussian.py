@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from training.distributed import gather, own, world
+
 
 class Gaussian(NamedTuple):
     r"""Independent Gaussians :math:`N(\mu, \operatorname{diag} e^{v})`, one a row.
@@ -44,6 +46,9 @@ def kl_to_standard_normal(gaussian: Gaussian) -> Tensor:
 def sample(gaussian: Gaussian, generator: torch.Generator | None = None) -> Tensor:
     r"""One draw of each row, :math:`\mu + e^{v/2} \epsilon`, that gradients pass through.
 
+    Processes that train together draw :math:`\epsilon` of the whole batch, and each takes its
+    own rows, so the draws do not depend on how many there are.
+
     Args:
         gaussian: ``[n, dimension]``.
         generator: Source of :math:`\epsilon`, on the device of ``gaussian``; the global one if
@@ -57,8 +62,14 @@ def sample(gaussian: Gaussian, generator: torch.Generator | None = None) -> Tens
         arXiv:1312.6114.
     """
     mu, logvar = gaussian
-    noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
-    return mu + (0.5 * logvar).exp() * noise
+    shape = (world().size * len(mu), *mu.shape[1:])
+    noise = torch.randn(shape, dtype=mu.dtype, device=mu.device, generator=generator)
+    return mu + (0.5 * logvar).exp() * own(noise)
+
+
+def gathered(gaussian: Gaussian) -> Gaussian:
+    """The rows of all processes, with a graph; see :func:`training.distributed.gather`."""
+    return Gaussian(*gather(torch.stack(gaussian, dim=1)).unbind(dim=1))
 
 
 def product_posterior(member: Gaussian, label: Tensor) -> tuple[Gaussian, Tensor]:

@@ -3,22 +3,27 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from evaluation.errors import unknown_name
 from evaluation.registry import Registry
 from evaluation.settings import Settings
+from training.distributed import average_gradients
 from training.imaging import InputContract
-from training.networks import check_size
+from training.networks import NetworkName, chosen_network
 
 #: Which epoch's weights a stage ends with, judged on the validation rows.
 Selection = Literal["last", "loss", "auroc"]
 
 Losses = dict[str, Tensor]
+
+#: Of a method that reads no attribute.
+NO_GROUPS = torch.empty((0, 0), dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,13 @@ class Batch:
         image: ``[batch, channel, *space]`` float32 in [0, 1]; in a stage that has ``features``,
             these instead, ``[batch, ...]``.
         label: Class of each image, ``[batch]`` int64.
+        groups: Group of each image in each attribute that the method reads, ``[attribute,
+            batch]`` int64, -1 where it is not known. Empty if the method reads none.
     """
 
     image: Tensor
     label: Tensor
+    groups: Tensor = NO_GROUPS
 
 
 class Embedding(NamedTuple):
@@ -57,7 +65,8 @@ class Stage:
         batch_size: Rows a step, >= 2.
         optimizers: Makes the optimisers, by name. Called when the stage starts or resumes.
         losses: Losses of a batch, each a scalar mean over its rows. ``total`` is minimised, all
-            are logged. Called on validation rows too, then in eval mode.
+            are logged. Called on validation rows too, then in eval mode. Processes that share a
+            batch call it on their rows each; what compares rows gathers them first.
         trained: Modules in train mode. All others are in eval mode.
         selection: Which epoch's weights are kept: the last, the one of the least validation
             loss, or the one of the highest validation AUROC (which needs ``logits``).
@@ -82,19 +91,32 @@ class MethodSettings(Settings):
     """Base of the settings of a method.
 
     Attributes:
-        batch_size: Images a step. Default of the CLEAR paper for Styled-MNIST and PACS.
+        network: Of the encoder, see ``training.networks``: ``auto`` takes that of the CLEAR
+            paper where it has one (28 and 64 pixels), else a small ResNet of MONAI.
+        batch_size: Images a step, of all processes together. Default of the CLEAR paper for
+            Styled-MNIST and PACS.
     """
 
+    network: NetworkName = "auto"
     batch_size: int = Field(default=128, ge=2)
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _known(cls, name: object) -> object:
+        names = get_args(NetworkName)
+        if name not in names:
+            (fault,) = unknown_name("network", str(name), names, "network").faults
+            raise ValueError(fault.remedy.rstrip("."))
+        return name
 
     def resolved(self, contract: InputContract) -> Self:
         """The settings with what depends on the size of the images filled in.
 
         Raises:
-            InputError: There is no network for the size.
+            InputError: The network cannot read such images.
         """
-        check_size(contract)
-        return self
+        chosen = chosen_network(self.network, contract)
+        return self.model_copy(update={"network": chosen})
 
 
 class Method(nn.Module, ABC):
@@ -115,12 +137,17 @@ class Method(nn.Module, ABC):
             classes: Number of classes, >= 2.
 
         Raises:
-            InputError: There is no network for the size of the images.
+            InputError: The network cannot read such images.
         """
         super().__init__()
-        self.settings = settings
+        self.settings = settings.resolved(contract)
         self.contract = contract
         self.classes = classes
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Attributes that training reads, in the order of ``Batch.groups``; none by default."""
+        return ()
 
     @abstractmethod
     def losses(self, batch: Batch) -> Losses:
@@ -133,6 +160,13 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def logits(self, image: Tensor) -> Tensor:
         """Class logits ``[batch, class]`` of ``image [batch, channel, *space]`` in [0, 1]."""
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor | None:
+        """Image ``[batch, channel, *space]`` in [0, 1] of codes as of ``embed``.
+
+        None, the default, if the method has no decoder.
+        """
+        return None
 
     @abstractmethod
     def stages(self) -> Sequence[Stage]:
@@ -164,6 +198,7 @@ def step(losses: Losses, *optimizers: Optimizer) -> Losses:
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     losses["total"].backward()  # type: ignore[no-untyped-call]
+    average_gradients(optimizers)
     for optimizer in optimizers:
         optimizer.step()
     return {name: loss.detach() for name, loss in losses.items()}
@@ -198,8 +233,8 @@ def make_method(
         The method, on the CPU: same arguments, same weights.
 
     Raises:
-        InputError: The name is unknown, a setting does not fit, or there is no network for the
-            size of the images.
+        InputError: The name is unknown, a setting does not fit, or the network cannot read such
+            images.
     """
     METHODS.check(name, where)
     kind = METHODS.get(name)

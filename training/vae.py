@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from training.gaussian import Gaussian, kl_to_standard_normal, sample
+from training.distributed import gather, own
+from training.gaussian import Gaussian, gathered, kl_to_standard_normal, sample
 from training.imaging import InputContract
 from training.method import Batch, Embedding, Losses, Method, MethodSettings, Stage, adam
-from training.networks import TRUNK_WIDTH, Head, check_size, make_decoder, make_trunk
+from training.network import Head
+from training.networks import NetworkName, make_decoder, make_encoder
 
 #: Defaults that depend on the size of the image. 28 pixels: Styled-MNIST of the CLEAR paper.
 #: 64 pixels: as for its PACS and Camelyon17 data, with the learning rate of Camelyon17.
@@ -32,7 +34,7 @@ class VaeSettings(MethodSettings):
 
     Attributes:
         total_z_dim: Dimension of content and style together, even; half is content. By size of
-            the image if not given: 16 at 28 pixels, 64 at 64.
+            the image if not given: 16 at 28 pixels, 64 at 64, else as at the nearer of them.
         beta: Weight of the divergences once annealed, >= 0. By size if not given: 1/8 at 28
             pixels, 1/32 at 64.
         beta_location: Optimiser step at which the weight is beta / 2.
@@ -63,12 +65,13 @@ class VaeSettings(MethodSettings):
         """The settings with the defaults of the size of the image filled in.
 
         Raises:
-            InputError: There is no network for the size.
+            InputError: The network cannot read such images.
         """
-        check_size(contract)
-        defaults = _DEFAULTS_BY_SIZE[contract.size]
-        missing = {k: v for k, v in defaults.items() if getattr(self, k) is None}
-        return self.model_copy(update=missing)
+        found = super().resolved(contract)
+        nearest = min(_DEFAULTS_BY_SIZE, key=lambda size: abs(size - contract.size))
+        defaults = _DEFAULTS_BY_SIZE[nearest]
+        missing = {k: v for k, v in defaults.items() if getattr(found, k) is None}
+        return found.model_copy(update=missing)
 
 
 class VariationalAutoencoder(nn.Module):
@@ -80,18 +83,21 @@ class VariationalAutoencoder(nn.Module):
         arXiv:2507.18794.
     """
 
-    def __init__(self, contract: InputContract, dimension: int) -> None:
+    def __init__(
+        self, contract: InputContract, dimension: int, network: NetworkName = "auto"
+    ) -> None:
         """Build the networks.
 
         Args:
             contract: Size and channels of the images.
             dimension: Of each of the two codes.
+            network: Of the encoder; the decoder goes with it.
         """
         super().__init__()
-        self.trunk = make_trunk(contract)
+        self.trunk = make_encoder(network, contract)
         # Means and log variances of content and style: four linear heads in one matrix.
-        self.heads = nn.Linear(TRUNK_WIDTH, 4 * dimension)
-        self.decoder = make_decoder(contract, 2 * dimension)
+        self.heads = nn.Linear(self.trunk.width, 4 * dimension)
+        self.decoder = make_decoder(network, contract, 2 * dimension)
 
     def encode(self, image: Tensor) -> tuple[Gaussian, Gaussian]:
         """Posteriors of content and style, each ``[batch, dimension]``."""
@@ -126,10 +132,10 @@ class VaeMethod(Method):
 
     def __init__(self, settings: VaeSettings, contract: InputContract, classes: int) -> None:
         """Make the autoencoder and the classifier; see :class:`Method` for the arguments."""
-        super().__init__(settings.resolved(contract), contract, classes)
+        super().__init__(settings, contract, classes)
         assert self.settings.total_z_dim is not None
         self.dimension = self.settings.total_z_dim // 2
-        self.vae = VariationalAutoencoder(contract, self.dimension)
+        self.vae = VariationalAutoencoder(contract, self.dimension, self.settings.network)
         self.classifier = Head(self.dimension, classes)
         # A buffer, so that it is in every checkpoint.
         self.register_buffer("annealing_step", torch.zeros((), dtype=torch.int64))
@@ -238,8 +244,8 @@ class VaeMethod(Method):
             return self.evidence_losses(
                 batch, (sample(content), sample(style)), (content, style)
             )
-        group, index = posterior(content, batch.label)
-        shared = Gaussian(group.mu[index], group.logvar[index])
+        group, index = posterior(gathered(content), gather(batch.label))
+        shared = Gaussian(group.mu[own(index)], group.logvar[own(index)])
         return self.evidence_losses(
             batch,
             (sample(shared), sample(style)),
@@ -251,6 +257,10 @@ class VaeMethod(Method):
         """Means of the two codes."""
         content, style = self.vae.encode(image)
         return Embedding(content.mu, style.mu)
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor:
+        """Image of two codes."""
+        return self.vae.decode(content, style)
 
     def logits(self, image: Tensor) -> Tensor:
         """Class logits, read from the mean of the content code only."""

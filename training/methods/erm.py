@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from training.imaging import InputContract
 from training.method import Batch, Embedding, Losses, Method, MethodSettings, Stage, adam
-from training.networks import TRUNK_WIDTH, Head, make_trunk
+from training.network import Head
+from training.networks import make_encoder
 
 
 class ErmSettings(MethodSettings):
@@ -40,8 +41,8 @@ class Erm(Method):
     def __init__(self, settings: ErmSettings, contract: InputContract, classes: int) -> None:
         """Make trunk and head; see :class:`Method` for the arguments."""
         super().__init__(settings, contract, classes)
-        self.trunk = make_trunk(contract)
-        self.head = Head(TRUNK_WIDTH, classes)
+        self.trunk = make_encoder(self.settings.network, contract)
+        self.head = Head(self.trunk.width, classes)
 
     def stages(self) -> Sequence[Stage]:
         """One stage."""
