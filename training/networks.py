@@ -1,153 +1,94 @@
-"""The convolutional networks of the CLEAR paper, chosen by the size of the image."""
+"""Which networks there are, and which of them fits which images."""
 
-from dataclasses import dataclass
-from itertools import pairwise
-
-from torch import Tensor, nn
+from typing import Literal, get_args
 
 from evaluation.errors import Fault, InputError
+from training.decoder import convolutional_decoder
 from training.imaging import InputContract
+from training.monai_encoders import monai_encoder
+from training.network import Network
+from training.paper_networks import PAPER_SIZES, paper_decoder, paper_encoder
 
-#: Length of the vector between the convolutions and everything else, at every size.
-TRUNK_WIDTH = 2048
-
-#: Width of the hidden layer of a classification head.
-HEAD_WIDTH = 256
-
-
-@dataclass(frozen=True)
-class _Convolutions:
-    """Stride-2 convolutions of one image size; the decoder mirrors the encoder.
-
-    Attributes:
-        channels: Output channels of each layer of the encoder.
-        kernel: Side of the kernel, in pixels.
-        side: Side of the smallest feature map, in pixels.
-        output_padding: Of each layer of the decoder: a row and column more, where the encoder
-            rounded down.
-    """
-
-    channels: tuple[int, ...]
-    kernel: int
-    side: int
-    output_padding: tuple[int, ...]
+#: ``auto``: that of the paper where it has one, else ``resnet18``, or ``resnet10`` of volumes.
+NetworkName = Literal[
+    "auto",
+    "paper",
+    "resnet10",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "densenet121",
+    "densenet169",
+    "efficientnet-b0",
+    "efficientnet-b1",
+    "efficientnet-b2",
+    "efficientnet-b3",
+]
 
 
-_BY_SIZE = {
-    28: _Convolutions((32, 64, 128), kernel=3, side=4, output_padding=(0, 1, 1)),
-    64: _Convolutions((32, 64, 128, 256, 512), kernel=4, side=2, output_padding=(0,) * 5),
-}
-
-
-def network_sizes() -> list[int]:
-    """Sides of the images, in pixels, that there is a network for.
-
-    >>> network_sizes()
-    [28, 64]
-    """
-    return sorted(_BY_SIZE)
-
-
-def make_trunk(contract: InputContract) -> nn.Sequential:
-    """The encoder without its heads.
+def chosen_network(name: NetworkName, contract: InputContract) -> NetworkName:
+    """The network that a name means for these images; never ``auto``.
 
     Args:
-        contract: Size and channels of the images.
-
-    Returns:
-        Module from ``[batch, channel, size, size]`` to ``[batch, 2048]`` >= 0: convolutions of
-        stride 2, each with BatchNorm and ReLU.
+        name: What was asked for.
+        contract: Size, channels and dimensions of the images.
 
     Raises:
-        InputError: There is no network for the size.
+        InputError: The network cannot read such images.
+
+    Examples:
+        >>> chosen_network("auto", InputContract(size=64)), chosen_network(
+        ...     "auto", InputContract(size=224))
+        ('paper', 'resnet18')
     """
-    shape = _convolutions(contract)
-    layers: list[nn.Module] = []
-    for inward, outward in pairwise((contract.channels, *shape.channels)):
-        layers += [
-            nn.Conv2d(inward, outward, shape.kernel, stride=2, padding=1),
-            nn.BatchNorm2d(outward),
-            nn.ReLU(),
-        ]
-    return nn.Sequential(*layers, nn.Flatten())
+    drawn = contract.dimensions == 2 and contract.size in PAPER_SIZES
+    if name == "auto":
+        residual: NetworkName = "resnet18" if contract.dimensions == 2 else "resnet10"
+        name = "paper" if drawn else residual
+    if name == "paper" and not drawn:
+        sizes = " and ".join(map(str, PAPER_SIZES))
+        kind = "images" if contract.dimensions == 2 else "volumes"
+        found = f"the paper has no network for {kind} of {contract.size} pixels"
+        remedy = f"It has them for images of {sizes} pixels; set network to 'resnet18'."
+        raise InputError(Fault("input contract", found, remedy, column="size"))
+    return name
 
 
-def make_decoder(contract: InputContract, latent: int) -> nn.Sequential:
-    """The mirror of the trunk.
+def make_encoder(name: NetworkName, contract: InputContract) -> Network:
+    """An encoder with random weights.
 
     Args:
-        contract: Size and channels of the images.
+        name: As of :func:`chosen_network`.
+        contract: Size, channels and dimensions of the images.
+
+    Returns:
+        Network from ``[batch, channel, *space]`` to ``[batch, width]``.
+
+    Raises:
+        InputError: The network cannot read such images.
+    """
+    name = chosen_network(name, contract)
+    return paper_encoder(contract) if name == "paper" else monai_encoder(name, contract)
+
+
+def make_decoder(name: NetworkName, contract: InputContract, latent: int) -> Network:
+    """The decoder that goes with an encoder.
+
+    Args:
+        name: Of the encoder.
+        contract: Size, channels and dimensions of the images.
         latent: Dimension of the code, content and style together.
 
     Returns:
-        Module from ``[batch, latent]`` to ``[batch, channel, size, size]`` in [0, 1].
+        Network from ``[batch, latent]`` to ``[batch, channel, *space]`` in [0, 1].
 
     Raises:
-        InputError: There is no network for the size.
+        InputError: The network cannot read such images.
     """
-    shape = _convolutions(contract)
-    inward = shape.channels[-1]
-    layers: list[nn.Module] = [
-        nn.Linear(latent, TRUNK_WIDTH),
-        nn.BatchNorm1d(TRUNK_WIDTH),
-        nn.ReLU(),
-        nn.Unflatten(1, (inward, shape.side, shape.side)),
-    ]
-    outward = (*reversed(shape.channels[:-1]), contract.channels)
-    for (before, after), padding in zip(
-        pairwise((inward, *outward)), shape.output_padding, strict=True
-    ):
-        layers += [
-            nn.ConvTranspose2d(
-                before, after, shape.kernel, stride=2, padding=1, output_padding=padding
-            ),
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-        ]
-    layers[-1] = nn.Sigmoid()  # pixels are in [0, 1]
-    return nn.Sequential(*layers)
+    if chosen_network(name, contract) == "paper":
+        return paper_decoder(contract, latent)
+    return convolutional_decoder(contract, latent)
 
 
-class Head(nn.Module):
-    """Classification head: Linear, BatchNorm, ReLU, Linear."""
-
-    def __init__(self, width: int, classes: int) -> None:
-        """Build the head.
-
-        Args:
-            width: Dimension of the input.
-            classes: Number of classes.
-        """
-        super().__init__()
-        self.hidden = nn.Sequential(
-            nn.Linear(width, HEAD_WIDTH), nn.BatchNorm1d(HEAD_WIDTH), nn.ReLU()
-        )
-        self.output = nn.Linear(HEAD_WIDTH, classes)
-
-    def forward(self, code: Tensor) -> Tensor:
-        """Logits ``[batch, classes]`` of ``code [batch, width]``."""
-        logits: Tensor = self.output(self.hidden(code))
-        return logits
-
-
-def check_size(contract: InputContract) -> None:
-    """Nothing, if there is a network for the size of the images.
-
-    Raises:
-        InputError: There is none; the message names the sizes that exist.
-    """
-    if contract.size not in _BY_SIZE:
-        listed = ", ".join(map(str, network_sizes()))
-        raise InputError(
-            Fault(
-                "input contract",
-                f"there is no network for images of {contract.size} pixels",
-                f"Set size to one of: {listed}.",
-                column="size",
-            )
-        )
-
-
-def _convolutions(contract: InputContract) -> _Convolutions:
-    check_size(contract)
-    return _BY_SIZE[contract.size]
+#: Every name but ``auto``.
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)[1:]

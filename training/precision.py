@@ -1,0 +1,51 @@
+"""In which precision, and how, the networks of a method run while it is trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.network import Network
+from training.recipe import Precision, Recipe
+
+#: Instructions of a CPU that compute products of bfloat16.
+_PRODUCTS = ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16")
+
+
+def half(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """What the networks are computed in on a device; None is float32.
+
+    >>> half("bfloat16", torch.device("cpu"))
+    torch.bfloat16
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _computes_bfloat16(device) else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Elsewhere it would be emulated, which is slower than float32. Releases of torch that
+    # cannot tell get float32.
+    tell = getattr(torch.cpu, "get_capabilities", dict)
+    known: dict[str, Any] = tell() if device.type == "cpu" else {}
+    return any(known.get(name, False) for name in _PRODUCTS)
+
+
+@contextmanager
+def running(method: nn.Module, recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Runs the networks of a method as the recipe says, and as before afterwards."""
+    networks = [module for module in method.modules() if isinstance(module, Network)]
+    for network in networks:
+        network.precision = half(recipe.precision, device)
+        if recipe.compile:
+            mode = "reduce-overhead" if device.type == "cuda" else None
+            network.compiled = torch.compile(network.layers, mode=mode)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.precision, network.compiled = None, None
