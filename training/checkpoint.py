@@ -1,6 +1,7 @@
 """Weights and training states in safetensors files; never pickle."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from evaluation.files import atomic_path
 
 Tensors = dict[str, Tensor]
 
+#: What a training to resume must share, by name; plain values.
+Key = dict[str, Any]
+
 
 @dataclass
 class Best:
@@ -24,12 +28,12 @@ class Best:
 
     Attributes:
         epoch: Counted from 1; 0 if there is none yet.
-        score: What it was judged by; higher is better.
+        rank: What it was judged by, see :func:`training.selection.rank`; larger is better.
         weights: State of the model after it; empty if there is none yet.
     """
 
     epoch: int = 0
-    score: float = -float("inf")
+    rank: tuple[bool, float] = (False, -float("inf"))
     weights: Tensors = field(default_factory=dict)
 
 
@@ -57,13 +61,16 @@ class Checkpoint:
     history: list[dict[str, Any]]
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
+def write_checkpoint(path: Path, checkpoint: Checkpoint, key: Key) -> None:
     """Write a checkpoint; an earlier one is replaced at once, never half.
 
     Args:
         path: File to write.
         checkpoint: State to write.
-        key: Hash of everything that a training to resume must share.
+        key: Everything that a training to resume must share.
+
+    Raises:
+        InputError: It cannot be written, as the disk is full, say. An earlier one is intact.
     """
     groups = {
         "model": checkpoint.model,
@@ -80,46 +87,42 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, key: str) -> None:
         "stage": checkpoint.stage,
         "epoch": checkpoint.epoch,
         "best_epoch": checkpoint.best.epoch,
-        "best_score": checkpoint.best.score,
+        "best_rank": checkpoint.best.rank,
         "history": checkpoint.history,
     }
     _write(path, tensors, {"checkpoint": json.dumps(meta)})
 
 
-def read_checkpoint(path: Path, key: str) -> Checkpoint | None:
+def read_checkpoint(path: Path, key: Key) -> Checkpoint | None:
     """Read a checkpoint.
 
     Args:
         path: File to read.
-        key: Hash that must be the one it was written with.
+        key: Must be the one it was written with.
 
     Returns:
         The checkpoint, its tensors on the CPU; None if there is no such file.
 
     Raises:
-        InputError: The file is damaged, is not a checkpoint, or belongs to another training.
+        InputError: The file is damaged, is not a checkpoint, or belongs to another training;
+            then one fault for each part of the key that differs.
     """
     if not path.exists():
         return None
     tensors, metadata = _read(path)
     try:
         meta = json.loads(metadata["checkpoint"])
-    except (KeyError, ValueError):
+        written = dict(meta["key"])
+    except (KeyError, TypeError, ValueError):
         raise InputError(Fault(str(path), "this is not a checkpoint", _START_OVER)) from None
-    if meta["key"] != key:
-        raise InputError(
-            Fault(
-                str(path),
-                "the checkpoint belongs to a training with another configuration, seed, split "
-                f"or cohort (key {meta['key'][:12]}, expected {key[:12]})",
-                "Use the same ones to go on, or another directory to start anew.",
-            )
-        )
+    if faults := _differences(written, key, str(path)):
+        raise InputError(*faults)
     groups: dict[str, Tensors] = {"model": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = tensor
-    best = Best(meta["best_epoch"], meta["best_score"], groups["best"])
+    defined, number = meta["best_rank"]
+    best = Best(meta["best_epoch"], (defined, number), groups["best"])
     return Checkpoint(
         meta["stage"],
         meta["epoch"],
@@ -212,6 +215,30 @@ def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
 
 
+def _differences(written: Key, key: Key, where: str) -> list[Fault]:
+    """One fault for each part of the key that is not as it was."""
+    # As JSON has it: a tuple becomes a list.
+    asked = json.loads(json.dumps(key))
+    return [
+        Fault(
+            where,
+            f"the checkpoint was made with another {name} ({_shown(written.get(name))}, now "
+            f"{_shown(asked.get(name))})",
+            "Use the same one to go on, or another directory to start anew.",
+        )
+        for name in sorted(written.keys() | asked.keys())
+        if written.get(name) != asked.get(name)
+    ]
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:12]}..."
+
+
+#: Longer values of a key are cut in messages; hashes are.
+_LONGEST_SHOWN = 40
+
 _START_OVER = "Delete it to train from the beginning."
 _OTHER_MODEL = (
     "Use the weights with the method, settings and input contract they were made with."
@@ -220,8 +247,25 @@ _OTHER_MODEL = (
 
 def _write(path: Path, tensors: Tensors, metadata: dict[str, str]) -> None:
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as partial:
-        save_file(flat, partial, metadata)
+    try:
+        with atomic_path(path) as partial:
+            save_file(flat, partial, metadata)
+    except (SafetensorError, OSError) as error:
+        size = sum(tensor.nbytes for tensor in flat.values()) / 1e6
+        found = f"not writable: {error}; it takes {size:,.0f} MB{_free(path)}"
+        raise InputError(Fault(str(path), found, _MAKE_ROOM)) from None
+
+
+def _free(path: Path) -> str:
+    try:
+        return f", and {shutil.disk_usage(path.parent).free / 1e6:,.0f} MB are free"
+    except OSError:
+        return ""
+
+
+_MAKE_ROOM = (
+    "Make room or grant access there, then start again: it goes on from the last epoch written."
+)
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, str]]:

@@ -1,10 +1,6 @@
 """The one training loop: every method and every stage goes through it."""
 
-import hashlib
-import json
 import logging
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.optim import Optimizer
 
-from evaluation.errors import Fault, InputError
+from training.batch_norm import shared_batch_norm
 from training.checkpoint import (
     Best,
     Checkpoint,
+    Key,
     copy_state,
     load_state,
     optimizer_tensors,
@@ -26,24 +22,17 @@ from training.checkpoint import (
     restore_optimizers,
     write_checkpoint,
 )
-from training.history import History, OnProgress, Progress, Row
-from training.loader import (
-    Read,
-    Rows,
-    TrainingData,
-    batches,
-    epoch_seed,
-    from_features,
-    from_pixels,
-    shuffled,
-)
-from training.method import Batch, Method, Stage
-from training.selection import criterion, macro_auroc
+from training.distributed import agree, together
+from training.epoch import Epochs, name_of
+from training.history import History, OnProgress, Progress, Row, Throttle
+from training.loader import Read, TrainingData, from_features, from_pixels
+from training.method import Method, Stage
+from training.optimizers import prepare
+from training.precision import running
+from training.recipe import Recipe
+from training.selection import Criterion, criterion, rank, warn_if_undefined
 
 logger = logging.getLogger(__name__)
-
-#: Shortest time between two reports within an epoch, in seconds.
-REPORT_INTERVAL = 0.2
 
 
 def fit(
@@ -54,16 +43,30 @@ def fit(
     train: NDArray[np.integer[Any]],
     validation: NDArray[np.integer[Any]],
     seed: int,
+    groups: NDArray[np.integer[Any]] | None = None,
+    recipe: Recipe | None = None,
+    recipe_groups: NDArray[np.integer[Any]] | None = None,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     on_progress: OnProgress | None = None,
 ) -> History:
     """Train a method through all its stages, on the device that its parameters are on.
 
-    The randomness of an epoch (order, sampled codes) is a function of seed, stage and epoch
-    only, and the global generators are left as they were. So a training that was interrupted
-    and goes on from its checkpoint ends with the same weights, bit for bit, as one that was
-    not, on the same machine and number of threads.
+    The randomness of an epoch (drawn rows, order, augmentation, sampled codes) is a function of
+    seed, stage and epoch only, and the global generators are left as they were. So a training
+    that was interrupted and goes on from its checkpoint ends with the same weights, bit for
+    bit, as one that was not, on the same machine and number of threads.
+
+    A last batch of one row is left out of an epoch: BatchNorm cannot be trained on it. A batch
+    without a positive pair is not: its contrast is 0.
+
+    If ``torch.distributed`` has more than one process, all of them must call this with the same
+    arguments. They share every batch equally and end with the same weights: up to rounding
+    those of a single process with the same batch size, as losses, BatchNorm and random draws
+    are those of the whole batch. There are two differences: the last batch of an epoch is cut
+    to a multiple of their number, and the drop connections of EfficientNet are drawn for each
+    process. A checkpoint may be gone on from with another number. The first process alone
+    validates, writes and reports. Where one fails, all do.
 
     Args:
         method: What to train; it is changed in place and left in eval mode.
@@ -72,6 +75,10 @@ def fit(
         train: Row positions to learn from, at least 2.
         validation: Row positions to choose the epoch by; may be empty: the last epoch is kept.
         seed: Of everything random in training; the initial weights are the method's own.
+        groups: Group of each row in each attribute of ``method.reads``, in that order,
+            ``[attribute, n]``, -1 where it is not known. Needed only if the method reads any.
+        recipe: How to train it; the default of every setting if not given.
+        recipe_groups: The same for ``recipe.reads``; needed only if it reads any.
         checkpoint: File to go on from, if it is there, and to write after each epoch.
         fingerprint: Names the cohort. A checkpoint made with another one is refused.
         on_progress: Called after each epoch, and at most every 0.2 s within one. What it raises
@@ -81,14 +88,24 @@ def fit(
         The history, with the epochs before an interruption.
 
     Raises:
-        InputError: Rows, labels or pixels do not fit the method, a loss is not finite, or the
-            checkpoint is damaged or of another training.
+        InputError: Rows, labels or pixels do not fit the method or recipe, a loss or a weight
+            is not finite after an epoch, or the checkpoint is damaged, of another training, or
+            cannot be written. The last good checkpoint is kept then. Or another process failed.
     """
+    recipe = recipe or Recipe()
     rows = [np.asarray(values, np.int64) for values in (label, train, validation)]
-    data = TrainingData(pixels, *rows)
-    data.check(method.contract, method.classes)
-    training = _Training(method, data, seed, checkpoint, on_progress or (lambda progress: None))
-    return training.run(_key(method, data, seed, fingerprint))
+    known = [
+        np.asarray(np.empty((0, len(label))) if each is None else each, np.int64)
+        for each in (groups, recipe_groups)
+    ]
+    data = TrainingData(pixels, *rows, *known)
+    with together(next(method.parameters()).device) as world, shared_batch_norm(method):
+        data.check(method, recipe)
+        report = on_progress if on_progress and world.rank == 0 else lambda progress: None
+        training = _Training(
+            method, data, seed, recipe, checkpoint, report, writes=world.rank == 0
+        )
+        return training.run(_key(method, data, seed, recipe, fingerprint))
 
 
 @dataclass
@@ -96,23 +113,29 @@ class _Training:
     method: Method
     data: TrainingData
     seed: int
+    recipe: Recipe
     checkpoint: Path | None
     on_progress: OnProgress
+    writes: bool
 
-    def run(self, key: str) -> History:
+    def run(self, key: Key) -> History:
         saved = read_checkpoint(self.checkpoint, key) if self.checkpoint else None
         if saved:
             load_state(self.method, saved.model, str(self.checkpoint))
             logger.info("Going on from %s.", self.checkpoint)
-        self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        reached = (saved.stage, saved.epoch) if saved else (0, 0)
+        agree({"data or settings": repr(key), "checkpoint": repr(reached)}, self.method)
+        if self.method.contract.dimensions == 2:
+            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = next(self.method.parameters()).device
-        self.label = torch.tensor(self.data.label, device=self.device)
+        self.images = from_pixels(self.data.pixels, self.device)
         history = saved.history if saved else []
         for position, stage in enumerate(self.method.stages()):
             if saved and position < saved.stage:
                 continue
             resumed = saved if saved and position == saved.stage else None
-            self._run_stage(stage, position, resumed, history, key)
+            with running(self.method, self.recipe, self.device):
+                self._run_stage(stage, position, resumed, history, key)
         self.method.eval()
         return History.of(history)
 
@@ -122,148 +145,104 @@ class _Training:
         position: int,
         saved: Checkpoint | None,
         history: list[Row],
-        key: str,
+        key: Key,
     ) -> None:
         optimizers = stage.optimizers()
+        prepare(optimizers, self.recipe)
         best, done = (saved.best, saved.epoch) if saved else (Best(), 0)
         if saved:
             restore_optimizers(optimizers, saved.optimizers)
-        selection = criterion(stage, self.data.label[self.data.validation])
-        read = self._reader(stage) if done < stage.epochs else None
-        for epoch in range(done + 1, stage.epochs + 1):
-            assert read is not None
-            row, steps = self._run_epoch(stage, epoch, read, optimizers)
+        judged_by = criterion(stage, self.recipe.selection, len(self.data.validation))
+        over = self._is_over(stage, best, done)
+        if not over:
+            epochs = self._epochs(stage, optimizers)
+        while not over:
+            done += 1
+            row = epochs.run(done)
             history.append(row)
-            score = {
-                "last": epoch,
-                "loss": -row["validation_loss"],
-                "auroc": row["validation_auroc"],
-            }[selection]
-            if score > best.score:  # never true of NaN
-                # The last epoch's weights are the model's own: no copy is kept of them.
-                weights = {} if selection == "last" else copy_state(self.method)
-                best = Best(epoch, score, weights)
-            if self.checkpoint:
+            best = self._better(best, judged_by, row)
+            over = self._is_over(stage, best, done)
+            if self.checkpoint and self.writes:
                 model, tensors = self.method.state_dict(), optimizer_tensors(optimizers)
-                state = Checkpoint(position, epoch, model, best, tensors, history)
+                state = Checkpoint(position, done, model, best, tensors, history)
                 write_checkpoint(self.checkpoint, state, key)
-            self._report(stage, epoch, steps, steps)
+            last = done if over else stage.epochs
+            self.on_progress(Progress(stage.name, done, last, epochs.steps, epochs.steps))
+        self._end_stage(stage, judged_by, best, done, history)
+
+    def _is_over(self, stage: Stage, best: Best, done: int) -> bool:
+        """Whether all epochs are done, or too many since the best one."""
+        patience = self.recipe.patience
+        return done >= stage.epochs or (patience is not None and done - best.epoch >= patience)
+
+    def _better(self, best: Best, judged_by: Criterion, row: Row) -> Best:
+        """The better of the best epoch so far and the one that is just done."""
+        name = "validation_score" if "validation_score" in row else "validation_auroc"
+        standing = rank(judged_by, row["epoch"], row["validation_loss"], row[name])
+        if standing <= best.rank:
+            return best
+        # The last epoch's weights are the model's own: no copy is kept of them.
+        weights = {} if judged_by == "last" else copy_state(self.method)
+        return Best(row["epoch"], standing, weights)
+
+    def _end_stage(
+        self, stage: Stage, judged_by: Criterion, best: Best, done: int, history: list[Row]
+    ) -> None:
+        """Mark the selected epoch in the history, and go back to its weights."""
         for row in history:
             if row["stage"] == stage.name:
-                row["selected"] = row["epoch"] == (best.epoch or stage.epochs)
+                row["selected"] = row["epoch"] == (best.epoch or done)
+                if self.recipe.patience is not None:
+                    row["stopped_early"] = done < stage.epochs
+        if done < stage.epochs:
+            logger.info("Stage %s stopped after epoch %d.", stage.name, done)
+        warn_if_undefined(judged_by, stage, defined=best.rank[0])
         if best.weights:
             load_state(self.method, best.weights, "best epoch")
 
-    def _run_epoch(
-        self, stage: Stage, epoch: int, read: Read, optimizers: dict[str, Optimizer]
-    ) -> tuple[Row, int]:
-        """The epoch's row of the history, and its number of steps."""
-        started = time.monotonic()
-        seed = epoch_seed(self.seed, stage.name, epoch)
-        order = shuffled(self.data.train, seed)
-        steps = batches(order, stage.batch_size, drop_single=True)
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            losses = self._train_epoch(stage, epoch, read, optimizers, steps)
-            loss, auroc = self._validate(stage, read)
-        row = {"stage": stage.name, "epoch": epoch, **losses}
-        row |= {"validation_loss": loss, "validation_auroc": auroc}
-        return row | {"seconds": time.monotonic() - started}, len(steps)
+    def _epochs(self, stage: Stage, optimizers: dict[str, Optimizer]) -> Epochs:
+        read = self.images if stage.features is None else self._features(stage)
+        return Epochs(
+            self.method,
+            stage,
+            self.data,
+            read,
+            optimizers,
+            self.seed,
+            self.recipe,
+            self.on_progress,
+        )
 
-    def _train_epoch(
-        self,
-        stage: Stage,
-        epoch: int,
-        read: Read,
-        optimizers: dict[str, Optimizer],
-        steps: list[Rows],
-    ) -> dict[str, float]:
-        """Mean of each loss over the rows of the epoch."""
-        self.method.eval()
-        for module in stage.trained:
-            module.train()
-        sums: dict[str, Tensor] = {}
-        reported = time.monotonic()
-        for step, rows in enumerate(steps):
-            if time.monotonic() - reported >= REPORT_INTERVAL:
-                self._report(stage, epoch, step, len(steps))
-                reported = time.monotonic()
-            losses = self.method.update(stage, self._batch(read, rows), optimizers)
-            # Sums stay on the device: reading one would wait for the step to finish.
-            for name, loss in losses.items():
-                sums[name] = sums.get(name, 0.0) + loss * len(rows)
-        seen = sum(map(len, steps))
-        means = {name: value.item() / seen for name, value in sums.items()}
-        self._check_finite(means, stage, epoch)
-        return means
-
-    @torch.no_grad()
-    def _validate(self, stage: Stage, read: Read) -> tuple[float, float]:
-        """Mean total loss and AUROC on the validation rows; NaN where undefined."""
-        if not len(self.data.validation):
-            return math.nan, math.nan
-        self.method.eval()
-        # Losses that compare images need mixed batches, and tables are often sorted.
-        order = shuffled(self.data.validation, epoch_seed(self.seed, stage.name, "validation"))
-        total = torch.zeros((), device=self.device)
-        probability = []
-        for rows in batches(order, stage.batch_size):
-            batch = self._batch(read, rows)
-            total += stage.losses(batch)["total"] * len(rows)
-            if stage.logits is not None:
-                probability.append(stage.logits(batch.image).softmax(dim=1))
-        loss = total.item() / len(order)
-        if not probability or not math.isfinite(loss):
-            return loss, math.nan
-        return loss, macro_auroc(self.data.label[order], torch.cat(probability).cpu().numpy())
-
-    def _batch(self, read: Read, rows: Rows) -> Batch:
-        return Batch(read(rows), self.label[torch.from_numpy(rows).to(self.device)])
-
-    def _reader(self, stage: Stage) -> Read:
-        """Reads what the stage reads: images, or the features that are computed now."""
-        images = from_pixels(self.data.pixels, self.device)
-        if stage.features is None:
-            return images
+    def _features(self, stage: Stage) -> Read:
+        """Reads the features of a stage, which are computed now."""
+        assert stage.features is not None
+        if self.recipe.augmentation:
+            logger.warning(
+                "Stage %s reads features that are computed once, from images as they are: the "
+                "augmentation has no effect on it.",
+                stage.name,
+            )
         self.method.eval()
         rows = np.concatenate([self.data.train, self.data.validation])
-        read, work = from_features(stage.features, images, rows, stage.batch_size)
-        reported = time.monotonic()
+        read, work = from_features(stage.features, self.images, rows, stage.batch_size)
+        report = Throttle(self.on_progress)
         for done in work:
-            if time.monotonic() - reported >= REPORT_INTERVAL:
-                self._report(stage, 0, done, len(rows))
-                reported = time.monotonic()
+            report(Progress(stage.name, 0, stage.epochs, done, len(rows)))
         return read
 
-    def _report(self, stage: Stage, epoch: int, step: int, steps: int) -> None:
-        self.on_progress(Progress(stage.name, epoch, stage.epochs, step, steps))
 
-    def _check_finite(self, means: dict[str, float], stage: Stage, epoch: int) -> None:
-        where = f"method {_name(self.method)}, stage {stage.name}, epoch {epoch}"
-        remedy = "Lower the learning rate of this stage, or the weight of this loss."
-        faults = [
-            Fault(where, f"the loss '{name}' is {mean}", remedy)
-            for name, mean in means.items()
-            if not math.isfinite(mean)
-        ]
-        if faults:
-            raise InputError(*faults)
-
-
-def _name(method: Method) -> str:
-    return type(method).__module__.rpartition(".")[2]
-
-
-def _key(method: Method, data: TrainingData, seed: int, fingerprint: str) -> str:
-    """Hash of everything that a training to resume must share."""
-    shared = {
-        "method": _name(method),
-        "settings": method.settings.model_dump(mode="json"),
-        "contract": method.contract.model_dump(mode="json"),
-        "classes": method.classes,
+def _key(
+    method: Method, data: TrainingData, seed: int, recipe: Recipe, fingerprint: str
+) -> Key:
+    """Everything that a training to resume must share."""
+    settings = method.settings.model_dump(mode="json")
+    return {
+        "method": name_of(method),
+        **{f"setting '{name}'": value for name, value in settings.items()},
+        "input contract": method.contract.model_dump(mode="json"),
+        "number of classes": method.classes,
         "seed": seed,
-        "rows": data.digest(),
-        "fingerprint": fingerprint,
+        **{f"recipe '{k}'": value for k, value in recipe.model_dump(mode="json").items()},
+        **data.digests(),
+        "cohort": fingerprint,
     }
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """What a training reports while it runs, and what it has measured in the end."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ class Progress:
     Attributes:
         stage: Name of the stage.
         epoch: Epoch that is running, from 1; 0 while the features of a stage are computed.
-        epochs: Epochs of the stage.
+        epochs: Epochs of the stage; the present one once it is known to stop early.
         step: Steps of the epoch that are done; rows while features are computed. It reaches
             ``steps`` when the epoch's checkpoint is written.
         steps: Steps of the epoch; rows while features are computed.
@@ -32,11 +33,32 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 
+#: Shortest time between two reports within an epoch, in seconds.
+REPORT_INTERVAL = 0.2
+
+
+class Throttle:
+    """Passes a report on if the last one is long enough ago; the first counts from now."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        """Report to a function, at most every ``REPORT_INTERVAL``."""
+        self._on_progress = on_progress
+        self._reported = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Report, or not."""
+        if time.monotonic() - self._reported >= REPORT_INTERVAL:
+            self._on_progress(progress)
+            self._reported = time.monotonic()
+
+
 #: One epoch: stage, epoch and what was measured.
 Row = dict[str, Any]
 
 _FIRST = ["stage", "epoch", "total"]
 _LAST = ["validation_loss", "validation_auroc", "selected", "seconds"]
+#: Only there if the recipe asks for what they say.
+_ASKED = ["validation_score", "stopped_early"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,9 @@ class History:
         table: One row an epoch: ``stage``, ``epoch`` (from 1), the mean of each loss over the
             training rows, ``validation_loss`` (total), ``validation_auroc``, ``selected``
             (whether the stage ended with the weights of this epoch), ``seconds``. NaN where
-            something is undefined or not of this stage.
+            something is undefined or not of this stage. If the recipe chooses the epoch by a
+            metric, ``validation_score``, its value; if it stops early, ``stopped_early``,
+            whether the stage had epochs left.
     """
 
     table: pd.DataFrame
@@ -62,8 +86,9 @@ class History:
         ['stage', 'epoch', 'total']
         """
         names = dict.fromkeys(name for row in rows for name in row)
-        losses = [name for name in names if name not in _FIRST + _LAST]
-        return cls(pd.DataFrame(rows, columns=[*_FIRST, *losses, *_LAST]))
+        asked = [name for name in _ASKED if name in names]
+        losses = [name for name in names if name not in _FIRST + _LAST + asked]
+        return cls(pd.DataFrame(rows, columns=[*_FIRST, *losses, *asked, *_LAST]))
 
     def write(self, path: Path) -> None:
         """Write the table as CSV."""

@@ -10,12 +10,12 @@ from training.method import METHODS, Method, make_method
 
 CONTRACT = InputContract(size=28, channels=1)
 SMALL_VAE = {"representation_epochs": 3, "classifier_epochs": 3, "batch_size": 16}
-SMALL = {"erm": {"epochs": 3, "batch_size": 16}}
+SMALL = {name: {"epochs": 3, "batch_size": 16} for name in ("erm", "lam")}
 
 #: Every method, and CLEAR-VAE with every penalty that differs in code.
 VARIANTS = [(name, {}) for name in METHODS.names()] + [
     ("clear_vae", {"style_penalty": penalty})
-    for penalty in ("negated", "club", "l1out", "none")
+    for penalty in ("negated", "club", "l1out", "tc", "none")
 ]
 
 

@@ -10,6 +10,7 @@ from evaluation.errors import InputError
 from tests.training.synthetic import CONTRACT, VARIANTS, images, small, variant_id
 from training.checkpoint import read_weights, write_weights
 from training.fit import fit
+from training.imaging import InputContract
 from training.loader import from_pixels
 from training.method import METHODS, Batch, make_method
 
@@ -105,7 +106,7 @@ def test_prediction_does_not_depend_on_batch_mates(name, settings):
 def test_the_loss_falls_and_the_problem_is_learnt(name, settings):
     epochs = (
         {"epochs": 12}
-        if name == "erm"
+        if name in ("erm", "lam")
         else {
             "representation_epochs": 12,
             "classifier_epochs": 40,
@@ -148,10 +149,34 @@ def test_settings_have_defaults_and_refuse_unknown_keys(name):
 
 
 @pytest.mark.parametrize("name", METHODS.names())
-def test_a_size_without_network_is_refused(name):
+def test_a_size_that_the_named_network_cannot_read_is_refused(name):
     contract = CONTRACT.model_copy(update={"size": 32})
-    with pytest.raises(InputError, match="28, 64"):
-        make_method(name, {}, contract, classes=2, seed=0)
+    with pytest.raises(InputError, match="28 and 64"):
+        make_method(name, {"network": "paper"}, contract, classes=2, seed=0)
+
+
+def test_volumes_are_trained():
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (12, 2, 8, 8, 8), np.uint8)
+    contract = InputContract(size=8, channels=2, dimensions=3)
+    values = {"representation_epochs": 1, "classifier_epochs": 1, "batch_size": 6}
+    method = make_method("clear_vae", values, contract, classes=2, seed=0)
+    rows = np.arange(12)
+    history = fit(method, pixels, rows % 2, train=rows, validation=rows, seed=0)
+    assert np.isfinite(history.table["total"]).all()
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_other_sizes_and_volumes_take_a_network_of_monai(name, dimensions):
+    contract = InputContract(size=16, channels=2, dimensions=dimensions)
+    method = make_method(name, {}, contract, classes=2, seed=0).eval()
+    assert method.settings.network == {2: "resnet18", 3: "resnet10"}[dimensions]
+    image = torch.rand(2, *contract.shape)
+    content, style = method.embed(image)
+    decoded = method.decode(content, style)
+    assert method.logits(image).shape == (2, 2)
+    assert decoded is None or decoded.shape == image.shape
 
 
 def test_an_unknown_method_names_the_nearest():

@@ -1,58 +1,30 @@
 """The loop: exact resuming, selection, history, progress and what it refuses."""
 
+import errno
 import logging
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from evaluation.errors import InputError
+from tests.training.runs import (
+    INTERRUPTIONS,
+    TRAIN,
+    VALIDATION,
+    Interrupted,
+    interrupt_at,
+    run,
+    same_state,
+    without_seconds,
+)
 from tests.training.synthetic import images, small
-from training import fit as loop
+from training import checkpoint
+from training import history as reports
 from training.fit import fit
-from training.history import History
-from training.method import Batch, Method, adam
-from training.selection import macro_auroc
-
-TRAIN, VALIDATION = np.arange(35), np.arange(35, 50)
-
-
-class Interrupted(Exception):
-    """What a killed process would be."""
-
-
-def run(method: Method, **options) -> History:
-    pixels, label = images(50, method.classes)
-    options = {"train": TRAIN, "validation": VALIDATION, "seed": 3} | options
-    return fit(method, pixels, label, **options)
-
-
-def same_state(one: Method, other: Method) -> bool:
-    states = one.state_dict(), other.state_dict()
-    return states[0].keys() == states[1].keys() and all(
-        states[0][name].equal(states[1][name]) for name in states[0]
-    )
-
-
-def interrupt_at(stage, epoch, step=None):
-    def on_progress(progress):
-        there = progress.stage == stage and progress.epoch == epoch
-        if there and (progress.step == (progress.steps if step is None else step)):
-            raise Interrupted
-
-    return on_progress
-
-
-INTERRUPTIONS = [
-    ("representation", 1, None),
-    ("representation", 2, 1),
-    ("representation", 3, None),  # done, but its end has not been seen
-    ("classifier", 1, 1),
-    ("classifier", 2, None),
-    ("classifier", 3, None),
-]
+from training.recipe import Recipe
 
 
 @pytest.mark.parametrize("settings", [{}, {"style_penalty": "club"}], ids=["plain", "club"])
@@ -60,7 +32,7 @@ INTERRUPTIONS = [
 def test_resumed_is_bit_identical_to_uninterrupted(
     tmp_path, monkeypatch, settings, interruption
 ):
-    monkeypatch.setattr(loop, "REPORT_INTERVAL", 0)  # report every step
+    monkeypatch.setattr(reports, "REPORT_INTERVAL", 0)  # report every step
     whole = small("clear_vae", **settings)
     history = run(whole)
     path = tmp_path / "checkpoint.safetensors"
@@ -76,10 +48,6 @@ def test_resumed_is_bit_identical_to_uninterrupted(
     resumed_history = run(resumed, checkpoint=path)
     assert same_state(whole, resumed)
     assert without_seconds(history).equals(without_seconds(resumed_history))
-
-
-def without_seconds(history):
-    return history.table.drop(columns="seconds")
 
 
 def test_erm_resumes_exactly_after_two_interruptions(tmp_path):
@@ -115,7 +83,7 @@ def test_the_seed_decides_and_the_global_generator_does_not():
     assert not same_state(first, other)
 
 
-@pytest.mark.parametrize("change", ["seed", "settings", "rows", "fingerprint"])
+@pytest.mark.parametrize("change", ["seed", "settings", "rows", "fingerprint", "recipe"])
 def test_a_checkpoint_of_another_training_is_refused(tmp_path, change):
     path = tmp_path / "c.safetensors"
     run(small("erm"), checkpoint=path, fingerprint="a")
@@ -123,11 +91,20 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path, change):
         "seed": {"seed": 4},
         "rows": {"train": TRAIN[:-1]},
         "fingerprint": {"fingerprint": "b"},
+        "recipe": {"recipe": Recipe(patience=3)},
         "settings": {},
     }[change]
+    named = {
+        "seed": "seed (3, now 4)",
+        "rows": "split",
+        "fingerprint": "cohort (a, now b)",
+        "recipe": "recipe 'patience' (null, now 3)",
+        "settings": "setting 'learning_rate' (0.0001, now 0.5)",
+    }[change]
     method = small("erm", **({"learning_rate": 0.5} if change == "settings" else {}))
-    with pytest.raises(InputError, match=r"another configuration, seed, split or cohort"):
+    with pytest.raises(InputError, match=re.escape(f"another {named}")) as caught:
         run(method, checkpoint=path, **options)
+    assert len(caught.value.faults) == 1
 
 
 def test_history_has_a_row_an_epoch(tmp_path):
@@ -193,18 +170,6 @@ def test_undefined_auroc_falls_back_and_says_so(caplog, rows, message):
     assert history.table["selected"].sum() == 1
 
 
-def test_a_single_last_row_is_left_out():
-    sizes = []
-    method = small("erm", epochs=1)
-    update = method.update
-    method.update = lambda stage, batch, optimizers: (
-        sizes.append(len(batch.label)),
-        update(stage, batch, optimizers),
-    )[1]
-    run(method, train=np.arange(33))
-    assert sizes == [16, 16]
-
-
 def test_features_are_computed_once_for_each_row():
     method, seen = small("clear_vae"), []
     encode = method.vae.encode
@@ -227,7 +192,7 @@ def test_only_what_a_stage_trains_is_in_train_mode_and_changes():
 
 
 def test_progress_is_reported_in_order(monkeypatch):
-    monkeypatch.setattr(loop, "REPORT_INTERVAL", 0)
+    monkeypatch.setattr(reports, "REPORT_INTERVAL", 0)
     seen = []
     run(small("clear_vae"), on_progress=seen.append)
     done = [(p.stage, p.epoch) for p in seen if p.epoch and p.step == p.steps]
@@ -240,20 +205,6 @@ def test_progress_within_an_epoch_is_throttled():
     seen = []
     run(small("erm", epochs=1), on_progress=seen.append)
     assert len(seen) <= 2
-
-
-def test_a_loss_that_is_not_finite_names_stage_epoch_and_remedy():
-    method = small("erm")
-
-    def losses(batch: Batch):
-        return {"total": functional.cross_entropy(method.logits(batch.image), batch.label) / 0}
-
-    stage = replace(
-        method.stages()[0], losses=losses, optimizers=lambda: {"a": adam(0, method)}
-    )
-    method.stages = lambda: [stage]
-    with pytest.raises(InputError, match=r"method erm, stage classifier, epoch 1: .*Lower the"):
-        run(method)
 
 
 def test_every_fault_of_the_input_is_listed():
@@ -288,10 +239,20 @@ def test_memory_maps_and_read_only_labels_are_fine(tmp_path):
     assert same_state(plain, from_map)
 
 
-def test_macro_auroc_is_the_mean_over_the_classes_that_occur():
-    label = np.array([0, 0, 1, 1])
-    probability = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1], [0.1, 0.5, 0.4]])
-    # Class 0: 0.8 and 0.2 against 0.3 and 0.1; class 1: 0.6 and 0.5 against 0.1 and 0.7.
-    assert macro_auroc(label, probability) == pytest.approx((0.75 + 0.5) / 2)
-    assert np.isnan(macro_auroc(label[:2], probability[:2]))
-    assert np.isnan(macro_auroc(label[:2], probability[:2, :2]))
+def test_a_full_disk_ends_the_training_with_the_last_checkpoint(tmp_path, monkeypatch):
+    path, calls = tmp_path / "c.safetensors", []
+    save = checkpoint.save_file
+
+    def fill(tensors, partial, metadata):
+        calls.append(partial)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(tensors, partial, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", fill)
+    with pytest.raises(InputError, match="No space left"):
+        run(small("erm"), checkpoint=path)
+    again, whole = small("erm", seed=8), small("erm")
+    run(again, checkpoint=path)
+    run(whole)
+    assert same_state(whole, again)
