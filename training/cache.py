@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,17 +40,20 @@ def cached_pixels(
         uint8 ``[n, channel, size, size]``, read only, in the order of the table.
 
     Raises:
-        InputError: Images cannot be read, one fault each. No file is left then.
+        InputError: Images cannot be read, one fault each; one for all if every image has the
+            same. No file is left then.
+        OSError: The file cannot be written. None is left then.
     """
     path = cache_path(cohort, contract, folder)
-    shape = (len(cohort.table), contract.channels, contract.size, contract.size)
+    shape = (len(cohort.table), *contract.shape)
     mapped = _mapped(path, shape)
     if mapped is not None:
         return mapped
-    with atomic_path(path) as partial:
-        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        _decode(cohort, contract, pixels.__setitem__, on_progress)
-        pixels.flush()
+    # Not through a map: a disk that is full while a map is written kills the process.
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        _decode(cohort, contract, lambda row, one: file.write(one.tobytes()), on_progress)
     mapped = _mapped(path, shape)
     if mapped is None:
         raise OSError(f"{path} was just written and cannot be mapped")
@@ -73,23 +77,28 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap | None:
     return pixels if fits else None
 
 
-def check_images(cohort: Cohort, on_progress: OnProgress | None = None) -> None:
+def check_images(
+    cohort: Cohort, contract: InputContract, on_progress: OnProgress | None = None
+) -> None:
     """Decode every image and keep none.
 
     Args:
         cohort: What to check.
+        contract: What a model would take: images of another kind, or with other channels, are
+            faults.
         on_progress: Called with the number of images done and of all, after each image.
 
     Raises:
-        InputError: Images cannot be read, one fault each.
+        InputError: Images cannot be read, one fault each; one for all if every image has the
+            same.
     """
-    _decode(cohort, InputContract(size=64), lambda row, pixels: None, on_progress)
+    _decode(cohort, contract, lambda row, pixels: None, on_progress)
 
 
 def _decode(
     cohort: Cohort,
     contract: InputContract,
-    keep: Callable[[int, Pixels], None],
+    keep: Callable[[int, Pixels], object],
     on_progress: OnProgress | None,
 ) -> None:
     """Decode all images in threads, hand each over in this one, then tell every fault."""
@@ -113,7 +122,15 @@ def _decode(
     finally:
         pool.shutdown(cancel_futures=True)
     if faults:
-        raise InputError(*faults)
+        raise InputError(*_told(faults, len(cohort.table)))
+
+
+def _told(faults: list[Fault], images: int) -> list[Fault]:
+    """The faults, or one for all if every image has the same: then the settings do not fit."""
+    kinds = {(fault.found, fault.remedy) for fault in faults}
+    if images < 2 or len(faults) < images or len(kinds) > 1:
+        return faults
+    return [replace(faults[0], where=f"{faults[0].where} and the other {images - 1:,} images")]
 
 
 def cache_folder() -> Path:

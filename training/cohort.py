@@ -34,11 +34,18 @@ class LabelSchema(Settings):
     Attributes:
         column: Column of the manifest.
         classes: Class name to its values in the manifest, in the order of the class index. Of
-            two classes the second is the positive one.
+            two classes the second is the positive one. ``*`` stands for every value that no
+            class lists.
+        separator: If given, a field is a list of values with this between them, and belongs to
+            the first class that lists one of them.
+        left_out: Values of rows that take no part, such as an uncertain finding; of a list,
+            rows that hold nothing else.
     """
 
     column: str
     classes: dict[str, tuple[str, ...]]
+    separator: str | None = Field(default=None, min_length=1)
+    left_out: tuple[str, ...] = ()
 
     @field_validator("classes")
     @classmethod
@@ -51,6 +58,47 @@ class LabelSchema(Settings):
         if twice := sorted({value for value in values if values.count(value) > 1}):
             raise ValueError(f"value '{twice[0]}' is listed twice; each value means one class")
         return classes
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        listed = {value for values in self.classes.values() for value in values}
+        if both := sorted(listed & set(self.left_out)):
+            raise ValueError(f"value '{both[0]}' is of a class and left out")
+        return self
+
+    def indices(self, values: pd.Series) -> pd.Series:
+        """Class index of each value, ``[n]``; -1 where it belongs to no class.
+
+        >>> label = LabelSchema(
+        ...     column="findings", separator="|", classes={"no": ["*"], "yes": ["Mass"]})
+        >>> label.indices(pd.Series(["Edema|Mass", "Edema"])).tolist()
+        [1, 0]
+        """
+        index_of = {v: k for k, named in enumerate(self.classes.values()) for v in named}
+        rest = index_of.pop("*", -1)
+
+        def index(value: str) -> int:
+            known = [index_of[part] for part in self._parts(value) if part in index_of]
+            return min(known, default=rest)
+
+        return values.map({value: index(value) for value in values.unique()}).astype("int64")
+
+    def unused(self, values: pd.Series) -> pd.Series:
+        """Whether the row of each value takes no part, ``[n]`` bool.
+
+        >>> label = LabelSchema(
+        ...     column="keywords", separator=",", left_out=["dust"],
+        ...     classes={"normal": ["normal"], "abnormal": ["*"]})
+        >>> label.unused(pd.Series(["dust, dust", "dust, normal", "drusen"])).tolist()
+        [True, False, False]
+        """
+        unused = set(self.left_out)
+        known = {value: unused.issuperset(self._parts(value)) for value in values.unique()}
+        return values.map(known).astype(bool)
+
+    def _parts(self, value: str) -> list[str]:
+        parts = value.split(self.separator) if self.separator else [value]
+        return [part.strip() for part in parts]
 
 
 class AttributeSchema(Settings):
@@ -167,12 +215,14 @@ class Cohort:
             threads.
         fingerprint: Hash of the table and of where the pixels come from. A cache made for it
             stays valid.
+        left_out: Rows of the manifest that take no part, by declaration.
     """
 
     schema: CohortSchema
     table: pd.DataFrame
     load: Loader
     fingerprint: str
+    left_out: int = 0
 
     def pixels(self, sample: str, contract: InputContract) -> Pixels:
         """One image, ``[channel, size, size]`` in 0 to 255.
@@ -216,6 +266,7 @@ class Cohort:
         return (
             f"{self.schema.name}: {len(self.table):,} images of {patients:,} patients "
             f"({classes}); attributes: {named}"
+            + (f"; {self.left_out:,} rows left out" if self.left_out else "")
         )
 
 

@@ -1,8 +1,8 @@
 """Reads image files where they lie, in a folder or a zip."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 from zipfile import BadZipFile, ZipFile
 
 from evaluation.errors import Fault, InputError
@@ -21,6 +21,16 @@ class ImageStore(Protocol):
 
     def __contains__(self, name: str) -> bool:
         """Whether there is such a file."""
+
+    def names(self) -> list[str]:
+        """Every file that is not hidden, at any depth, sorted."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read a part of.
+
+        Raises:
+            InputError: It cannot be read.
+        """
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -43,6 +53,18 @@ class Folder:
     def __contains__(self, name: str) -> bool:
         """Whether there is such a file."""
         return (self.path / name).is_file()
+
+    def names(self) -> list[str]:
+        """Every file below the folder, sorted."""
+        paths = (path for path in self.path.rglob("*") if path.is_file())
+        return _shown(path.relative_to(self.path).as_posix() for path in paths)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read a part of."""
+        try:
+            return (self.path / name).open("rb")
+        except OSError as error:
+            raise _unreadable(str(self.path / name), error) from None
 
     def read(self, name: str) -> bytes:
         """The content of a file."""
@@ -87,6 +109,17 @@ class Archive:
         """Whether there is such a file."""
         return name in self.files
 
+    def names(self) -> list[str]:
+        """Every file of the list, sorted."""
+        return _shown(self.files)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read a part of."""
+        try:
+            return self.zip.open(name)
+        except (BadZipFile, OSError, EOFError, RuntimeError) as error:
+            raise _unreadable(f"{self.path}/{name}", error) from None
+
     def read(self, name: str) -> bytes:
         """The content of a file."""
         where = f"{self.path}/{name}"
@@ -103,6 +136,57 @@ class Archive:
             yield f"{name} {self.files[name].file_size} {self.files[name].CRC}"
 
 
+class Several:
+    """Several folders or zips as one. A file is looked for in each, in order."""
+
+    def __init__(self, stores: Sequence[ImageStore]) -> None:
+        """Remember the stores, at least one."""
+        self.stores = stores
+        self.path = stores[0].path.parent
+
+    def _holder(self, name: str) -> ImageStore:
+        return next((store for store in self.stores if name in store), self.stores[0])
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a file in one of them."""
+        return any(name in store for store in self.stores)
+
+    def names(self) -> list[str]:
+        """Every file of each of them, sorted."""
+        return sorted({name for store in self.stores for name in store.names()})
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read a part of."""
+        return self._holder(name).open(name)
+
+    def read(self, name: str) -> bytes:
+        """The content of a file."""
+        return self._holder(name).read(name)
+
+    def signatures(self, names: Iterable[str]) -> Iterator[str]:
+        """What the store that holds each file says of it."""
+        for name in names:
+            yield from self._holder(name).signatures([name])
+
+
+def open_stores(paths: Sequence[Path]) -> ImageStore:
+    """One or more folders or zips.
+
+    Raises:
+        InputError: Some are not there; one fault each.
+    """
+    faults: list[Fault] = []
+    stores: list[ImageStore] = []
+    for path in paths:
+        try:
+            stores.append(open_store(path))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    return stores[0] if len(stores) == 1 else Several(stores)
+
+
 def open_store(path: Path) -> ImageStore:
     """The folder or zip at a path.
 
@@ -115,6 +199,12 @@ def open_store(path: Path) -> ImageStore:
         return Archive(path)
     remedy = "Check the setting 'images', the root and EVENSCAN_DATA."
     raise InputError(Fault(str(path), "no such folder or zip", remedy))
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    return sorted(
+        name for name in names if not any(part.startswith(".") for part in name.split("/"))
+    )
 
 
 def _check_size(size: int, where: str) -> None:

@@ -1,9 +1,12 @@
 """Turns a manifest, the list of samples that comes with images, into the table of a cohort."""
 
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,25 +19,25 @@ MOST_LISTED = 20
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """A CSV file as text: no value is guessed to be a number, a date or missing.
+    """A table as text: no value is guessed to be a number, a date or missing.
+
+    Args:
+        path: CSV, ``.csv.gz`` or ``.xlsx`` (first sheet; needs openpyxl).
 
     Raises:
-        InputError: The file is missing, empty or not CSV, or names a column twice.
+        InputError: The file is missing, empty or not such a table, or names a column twice.
     """
     where = str(path)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            table = pd.read_csv(file, dtype=str, keep_default_na=False, header=None)
+        table = _read_text(path)
     except FileNotFoundError:
         remedy = "Check the manifest, the root and EVENSCAN_DATA."
         raise InputError(Fault(where, "no such file", remedy)) from None
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        OSError,
-    ) as error:
-        found = f"not readable as CSV: {str(error).strip()}"
+    except ImportError:
+        remedy = "Install openpyxl, or save the table as CSV and name that file."
+        raise InputError(Fault(where, "reading .xlsx needs openpyxl", remedy)) from None
+    except (ValueError, EOFError, OSError, BadZipFile, zlib.error) as error:
+        found = f"not readable as a table: {str(error).strip()}"
         raise InputError(Fault(where, found, "Save it as comma separated UTF-8.")) from None
     names = table.iloc[0].astype(str).str.strip()
     if names.duplicated().any():
@@ -46,16 +49,45 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: rows[i].str.strip() for i, name in enumerate(names)})
 
 
+def _read_text(path: Path) -> pd.DataFrame:
+    if path.suffix == ".xlsx":
+        return _read_sheet(path)
+    open_ = gzip.open if path.suffix == ".gz" else open
+    with open_(path, "rt", encoding="utf-8-sig") as file:
+        return pd.read_csv(file, dtype=str, keep_default_na=False, header=None)
+
+
+def _read_sheet(path: Path) -> pd.DataFrame:
+    try:
+        # named, so that an old .xls under this name does not ask for another library
+        sheet = pd.read_excel(
+            path, dtype=str, keep_default_na=False, header=None, engine="openpyxl"
+        )
+    except (KeyError, TypeError, SyntaxError) as error:
+        # openpyxl has no error of its own for the parts of a workbook that it cannot read
+        raise ValueError(f"the workbook is damaged, {error}") from None
+    if sheet.empty:
+        raise ValueError("the first sheet is empty")
+    return sheet
+
+
 def check_columns(manifest: pd.DataFrame, needed: dict[str, str], where: str) -> None:
     """See that columns are there.
+
+    Raises:
+        InputError: Some are not, see :func:`column_faults`.
+    """
+    if faults := column_faults(manifest, needed, where):
+        raise InputError(*faults)
+
+
+def column_faults(manifest: pd.DataFrame, needed: dict[str, str], where: str) -> list[Fault]:
+    """A fault for each column that is not there, with the nearest name.
 
     Args:
         manifest: As read.
         needed: Column to what it is for.
         where: Name of the manifest.
-
-    Raises:
-        InputError: Some are not; each with the nearest name.
     """
     faults = []
     for column, purpose in needed.items():
@@ -64,8 +96,7 @@ def check_columns(manifest: pd.DataFrame, needed: dict[str, str], where: str) ->
             guess = f"Did you mean '{near[0]}'? " if near else ""
             listed = f"Columns: {', '.join(manifest.columns)}."
             faults.append(Fault(where, f"no column '{column}' ({purpose})", guess + listed))
-    if faults:
-        raise InputError(*faults)
+    return faults
 
 
 def table_of(
@@ -79,7 +110,8 @@ def table_of(
 
     Args:
         schema: Which column means what.
-        manifest: ``[n]`` rows of text; an empty text is a missing value.
+        manifest: ``[n]`` rows of text; an empty text is a missing value. Its index is the row
+            of the file, from 0.
         where: Name of the manifest, for messages.
         image: ``[n]`` what the pixels are found by.
         found: What is already known to be wrong, to be told with the rest.
@@ -94,14 +126,11 @@ def table_of(
     faults = [*table_faults(schema, manifest, where), *found]
     if faults:
         raise InputError(*faults)
-    index_of = {
-        value: i for i, values in enumerate(schema.label.classes.values()) for value in values
-    }
     table = pd.DataFrame(
         {
             "patient": manifest[schema.patient],
             "image": image.to_numpy(),
-            "label": manifest[schema.label.column].map(index_of).astype("int64"),
+            "label": schema.label.indices(manifest[schema.label.column]).astype("int64"),
         }
     )
     for name, declared in schema.attributes.items():
@@ -145,34 +174,40 @@ def _identity_faults(
     schema: CohortSchema, manifest: pd.DataFrame, where: str
 ) -> Iterator[Fault]:
     sample, patient = manifest[schema.sample], manifest[schema.patient]
-    first: dict[str, int] = {}
-    twice = []
-    for row, name in enumerate(sample, start=1):
-        if name and first.setdefault(name, row) != row:
-            found = f"sample '{name}' is also in row {first[name]}"
-            twice.append(Fault(where, found, "Each sample has one row.", row, schema.sample))
-    yield from listed(iter(twice), where, schema.sample)
+    first = sample.reset_index().groupby(schema.sample, sort=False)["index"].first()
+    twice = (
+        Fault(
+            where,
+            f"sample '{sample.iloc[k]}' is also in row {first[sample.iloc[k]] + 1}",
+            "Each sample has one row.",
+            row,
+            schema.sample,
+        )
+        for k, row in _rows(sample.duplicated() & (sample != ""))
+    )
+    yield from listed(twice, where, schema.sample)
     for column, word in ((sample, "sample id"), (patient, "patient id")):
         remedy = f"Fill it: every row needs a {word}."
         faults = (
             Fault(where, f"the {word} is empty", remedy, row, str(column.name))
-            for row in _rows(column == "")
+            for _, row in _rows(column == "")
         )
         yield from listed(faults, where, str(column.name))
 
 
 def _label_faults(schema: CohortSchema, manifest: pd.DataFrame, where: str) -> Iterator[Fault]:
     name, values = schema.label.column, manifest[schema.label.column]
+    index = schema.label.indices(values)
     expected = [value for values in schema.label.classes.values() for value in values]
-    unknown = ~values.isin(expected)
-    remedy = f"Known: {', '.join(expected)}. Add it to a class, or take the row out."
+    unknown = index < 0
+    remedy = f"Known: {', '.join(expected)}. Add it to a class, or to 'left_out'."
     faults = (
-        Fault(where, f"label '{values.iloc[row - 1]}' belongs to no class", remedy, row, name)
-        for row in _rows(unknown)
+        Fault(where, f"label '{values.iloc[k]}' belongs to no class", remedy, row, name)
+        for k, row in _rows(unknown)
     )
     yield from listed(faults, where, name)
-    for title, members in schema.label.classes.items():
-        if not values.isin(members).any():
+    for k, title in enumerate(schema.label.classes):
+        if not (index == k).any():
             found = f"class '{title}' has no sample"
             yield Fault(where, found, "Every class needs samples to learn from.", column=name)
 
@@ -201,8 +236,8 @@ def _attribute_faults(
     else:
         return
     faults = (
-        Fault(where, found.format(values.iloc[row - 1]), remedy, row, column)
-        for row in _rows(wrong & values.notna())
+        Fault(where, found.format(values.iloc[k]), remedy, row, column)
+        for k, row in _rows(wrong & values.notna())
     )
     yield from listed(faults, where, column)
 
@@ -211,6 +246,7 @@ def _known(schema: CohortSchema, values: pd.Series) -> pd.Series:
     return values.mask(values.isin(["", *schema.missing]))
 
 
-def _rows(mask: pd.Series) -> list[int]:
-    """Row numbers, counted from 1, where the mask holds."""
-    return [int(row) + 1 for row in np.flatnonzero(mask)]
+def _rows(mask: pd.Series) -> list[tuple[int, int]]:
+    """Where the mask holds: position, and row of the file, which is counted from 1."""
+    rows = mask.index.to_numpy()
+    return [(int(k), int(rows[k]) + 1) for k in np.flatnonzero(mask)]

@@ -1,5 +1,7 @@
 """The memory map of decoded pixels."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -96,6 +98,14 @@ def test_every_unreadable_image_is_listed_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fault_of_every_image_is_told_once(tmp_path):
+    with pytest.raises(InputError) as caught:
+        cached_pixels(cohort(Counted(broken=set(map(str, range(40))))), CONTRACT, tmp_path)
+    (fault,) = caught.value.faults
+    assert fault.where.endswith("and the other 39 images")
+    assert fault.found == "the image is truncated"
+
+
 def test_an_interruption_leaves_nothing(tmp_path):
     def stop(done, total):
         if done == 5:
@@ -103,6 +113,28 @@ def test_an_interruption_leaves_nothing(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         cached_pixels(cohort(Counted()), CONTRACT, tmp_path, stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_nothing(tmp_path):
+    # in a process of its own, which a write through a map of a full disk would kill
+    program = f"""
+import resource, signal
+from pathlib import Path
+from tests.training.test_cache import CONTRACT, Counted, cohort
+from training.cache import cached_pixels
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    cached_pixels(cohort(Counted()), CONTRACT, Path({str(tmp_path)!r}))
+except OSError as error:
+    print(error.filename)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(cache_path(cohort(Counted()), CONTRACT, tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,10 +155,22 @@ def test_a_truncated_file_is_made_anew(tmp_path):
     assert cached_pixels(cohort(load), CONTRACT, tmp_path).shape == (40, 3, 8, 8)
 
 
+def test_check_images_asks_for_what_the_model_takes():
+    asked, load = [], Counted()
+
+    def recorded(image, contract):
+        asked.append(contract)
+        return load(image, contract)
+
+    contract = InputContract(size=8, channels=4)
+    check_images(cohort(recorded), contract)
+    assert asked == [contract] * 40
+
+
 def test_check_images_reads_all_and_tells_all():
     load, seen = Counted(), []
-    check_images(cohort(load), lambda done, total: seen.append(done))
+    check_images(cohort(load), CONTRACT, lambda done, total: seen.append(done))
     assert seen == list(range(1, 41))
     with pytest.raises(InputError) as caught:
-        check_images(cohort(Counted(broken={"3", "7"})))
+        check_images(cohort(Counted(broken={"3", "7"})), CONTRACT)
     assert len(caught.value.faults) == 2

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from evaluation.errors import InputError
 from training.cohort import (
     Cohort,
     CohortSchema,
+    LabelSchema,
     data_root,
     fingerprint_of,
     inside,
@@ -267,9 +269,9 @@ def test_manifest_is_read_as_text(tmp_path):
     ("content", "expected"),
     [
         (None, "no such file"),
-        (b"", "not readable as CSV"),
-        (b"a,b\n1,2,3\n", "not readable as CSV"),
-        (b"a,b\n\xff\xfe,2\n", "not readable as CSV"),
+        (b"", "not readable as a table"),
+        (b"a,b\n1,2,3\n", "not readable as a table"),
+        (b"a,b\n\xff\xfe,2\n", "not readable as a table"),
         (b"a,a\n1,2\n", "column 'a' is there twice"),
     ],
 )
@@ -279,3 +281,35 @@ def test_unreadable_manifests(tmp_path, content, expected):
         path.write_bytes(content)
     with pytest.raises(InputError, match=expected):
         read_manifest(path)
+
+
+def label(**values):
+    return LabelSchema(column="x", **values)
+
+
+def test_a_list_belongs_to_the_first_class_that_lists_one_of_its_values():
+    schema = label(separator="|", classes={"no": ["*"], "mass": ["Mass"], "edema": ["Edema"]})
+    values = pd.Series(["Edema| Mass", "Edema", "Hernia", ""])
+    assert schema.indices(values).tolist() == [1, 2, 0, 0]
+
+
+def test_a_value_of_no_class_is_minus_one():
+    schema = label(classes={"no": ["0"], "yes": ["1"]})
+    assert schema.indices(pd.Series(["1", "0|1", "2"])).tolist() == [1, -1, -1]
+
+
+def test_a_value_cannot_be_of_a_class_and_left_out():
+    with pytest.raises(ValidationError, match="of a class and left out"):
+        label(classes={"no": ["0"], "yes": ["1"]}, left_out=["1"])
+
+
+def test_rows_take_no_part_if_all_they_hold_is_left_out():
+    classes = {"no": ["n"], "yes": ["*"]}
+    values = pd.Series(["n", "u", "u|v", "u| n", "", "u|w"])
+    plain, of_list = (
+        label(classes=classes, left_out=["u", "v", ""]),
+        label(classes=classes, left_out=["u", "v"], separator="|"),
+    )
+    assert plain.unused(values).tolist() == [False, True, False, False, True, False]
+    assert of_list.unused(values).tolist() == [False, True, True, False, False, False]
+    assert label(classes=classes).unused(values[:0]).tolist() == []

@@ -1,14 +1,17 @@
 """Promises that every format keeps."""
 
 import re
+import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
 from evaluation.errors import InputError
 from evaluation.settings import Settings
+from tests.training.formats.dicom_samples import dicom
 from training.cohort import CohortSchema, read_cohort
 from training.format import FORMATS, Format
 from training.imaging import InputContract
@@ -38,8 +41,44 @@ def make_phantom(folder):
     return {"patients": 8, "size": 24, "missing": {"sex": 0.2}}
 
 
+def make_dicom(folder):
+    """Files with headers, and the labels beside them."""
+    (folder / "dicom").mkdir(exist_ok=True)
+    rows = ["file,image_id,patient,lesion,sex,age"]
+    for i in range(8):
+        pixels = np.full((16, 20), 20 * i, np.uint8)
+        pixels[:8] = 9
+        header = dicom(pixels, SOPInstanceUID=f"1.2.{i + 1}", PatientID=f"p{i // 2}")
+        (folder / "dicom" / f"i{i}.dcm").write_bytes(header)
+        lesion, sex = ("absent", "present")[i % 2], ("female", "male", "")[i % 3]
+        rows.append(f"i{i}.dcm,i{i},p{i // 2},{lesion},{sex},{20 + 10 * i}")
+    (folder / "m.csv").write_text("\n".join(rows))
+    return {"images": "dicom", "labels": {"file": "m.csv", "column": "file", "key": "filename"}}
+
+
+def make_nifti(folder):
+    make_images(folder)
+    for i in range(8):
+        voxels = np.random.default_rng(i).integers(1, 900, (14, 12, 10)).astype(np.int16)
+        nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(folder / f"i{i}.nii.gz")
+    return {"manifest": "m.csv", "images": ".", "pattern": "{image_id}.nii.gz"}
+
+
+def make_arrays(folder):
+    make_images(folder)
+    images = np.random.default_rng(0).integers(0, 256, (8, 20, 16), dtype=np.uint8)
+    np.savez(folder / "a.npz", images=images)
+    return {"file": "a.npz", "manifest": "m.csv"}
+
+
 #: How to make a small cohort of each format; a new format needs a line here.
-MAKERS = {"images": make_images, "phantom": make_phantom}
+MAKERS = {
+    "arrays": make_arrays,
+    "dicom": make_dicom,
+    "images": make_images,
+    "nifti": make_nifti,
+    "phantom": make_phantom,
+}
 
 every_format = pytest.mark.parametrize("name", FORMATS.names())
 
@@ -119,10 +158,30 @@ def test_unknown_settings_are_refused(name, tmp_path):
         schema(name, tmp_path, source=source)
 
 
-def test_no_format_imports_torch():
-    """The service reads cohorts and pixels without it."""
+@every_format
+def test_other_channels_than_the_data_have_are_refused(name, tmp_path):
+    cohort = read_cohort(schema(name, tmp_path), tmp_path)
+    sample = cohort.table.index[0]
+    with pytest.raises(InputError, match=r"2 channels|model takes 2"):
+        cohort.pixels(sample, InputContract(size=10, channels=2))
+
+
+def test_no_format_imports_heavy_packages():
+    """The service reads cohorts and pixels without torch, and without what only some need."""
     folder = Path(__file__).parents[2] / "training"
-    names = ["imaging", "cohort", "format", "cache", "manifest", "image_store"]
+    names = ["imaging", "cohort", "format", "cache", "manifest", "image_store", "image_files"]
+    names += ["fitting", "intensity", "volume", "readers", "arrays"]
     paths = [*(folder / f"{name}.py" for name in names), *(folder / "formats").glob("*.py")]
-    heavy = re.compile(r"^\s*(import|from) (torch|monai)\b", re.MULTILINE)
+    heavy = re.compile(
+        r"^(import|from) (torch|monai|pydicom|gdcm|nibabel|tifffile)\b", re.MULTILINE
+    )
     assert [path for path in paths if heavy.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize(("name", "module"), [("dicom", "dicom_table"), ("nifti", "nifti")])
+def test_a_missing_package_is_told_with_the_extra(name, module, tmp_path, monkeypatch):
+    declared = schema(name, tmp_path)
+    for part in (module, "dicom_folder"):
+        monkeypatch.setitem(sys.modules, f"training.{part}", None)
+    with pytest.raises(InputError, match=r"not installed. Install evenscan\[training\]"):
+        read_cohort(declared, tmp_path)
