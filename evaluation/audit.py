@@ -16,6 +16,8 @@ from evaluation.calibration import Reliability, reliabilities
 from evaluation.clause_evidence import ClauseEvidence
 from evaluation.columns import Task
 from evaluation.compare import Champion
+from evaluation.counterfactual import StyleEffect
+from evaluation.counterfactual_table import Counterfactuals, Picture
 from evaluation.curves import Curve, curves
 from evaluation.decomposition import BrierPart, brier_parts
 from evaluation.diagnosis import Diagnosis
@@ -42,6 +44,7 @@ from evaluation.policy import Policy, overall_verdict
 from evaluation.pooling import Pooled, pooled
 from evaluation.predictions import Predictions
 from evaluation.provenance import Provenance, provenance
+from evaluation.reconstruction import Reconstruction
 from evaluation.settings import Settings, faults_of
 from evaluation.spec import AuditSpec
 from evaluation.stress import StressCell
@@ -85,6 +88,9 @@ class Audit(Settings):
         information: What their dimensions share with the attributes.
         modes: Along which of their modes groups differ.
         maps: Pictures of them.
+        counterfactuals: How predictions move when the style of images is exchanged.
+        reconstructions: What reconstruction alone does to them, without any exchange.
+        pictures: Of exchanged and interpolated styles, by name.
         champion: Name of the model that was compared with, or empty.
         changes: Paired changes against it.
         levelling: Gaps that narrowed because a group lost.
@@ -124,6 +130,9 @@ class Audit(Settings):
     information: tuple[LatentInformation, ...] = ()
     modes: tuple[LatentMode, ...] = ()
     maps: tuple[LatentMap, ...] = ()
+    counterfactuals: tuple[StyleEffect, ...] = ()
+    reconstructions: tuple[Reconstruction, ...] = ()
+    pictures: dict[str, Picture] = Field(default_factory=dict)
     champion: str = ""
     changes: tuple[Change, ...] = ()
     levelling: tuple[LevellingDown, ...] = ()
@@ -210,6 +219,7 @@ def audit(
     champion: Champion | None = None,
     about: About | None = None,
     on_progress: Progress | None = None,
+    counterfactuals: Counterfactuals | None = None,
 ) -> Audit:
     """Audit the test rows of a model's predictions.
 
@@ -221,13 +231,14 @@ def audit(
         champion: A model to compare with on the same samples.
         about: What its makers state about the model.
         on_progress: Called with each step, and how far it is.
+        counterfactuals: Scores of test samples whose style was exchanged.
 
     Returns:
         The audit. The same arguments give the same audit.
 
     Raises:
-        InputError: There are no test rows, or an attribute, target or embedding that was named
-            cannot be used.
+        InputError: There are no test rows, or an attribute, target, embedding or exchanged
+            style that was named or given cannot be used.
     """
     tell = on_progress or (lambda step, done, total: None)
     rows = AuditedRows.of(predictions, spec)
@@ -239,6 +250,7 @@ def audit(
         spec.near_hashes,
         predictions.source,
     )
+    exchanged = rows.counterfactuals(counterfactuals)
     leaked = rows.leakages(embeddings, tell)
     evidence = AuditEvidence.gather(
         rows.predictions,
@@ -258,7 +270,9 @@ def audit(
         evenscan=version("evenscan"),
         source=predictions.source,
         digest=predictions.digest,
-        inputs=tuple(_inputs(predictions, spec, policy, embeddings, champion, about)),
+        inputs=tuple(
+            _inputs(predictions, spec, policy, embeddings, champion, about, counterfactuals)
+        ),
         task=predictions.task,
         targets=predictions.targets,
         about=about or About(),
@@ -285,6 +299,9 @@ def audit(
         information=leaked.information,
         modes=leaked.modes,
         maps=leaked.maps,
+        counterfactuals=exchanged.effects,
+        reconstructions=exchanged.reconstructions,
+        pictures=dict(counterfactuals.pictures) if counterfactuals else {},
         champion=champion.name if champion else "",
         changes=evidence.changes(),
         levelling=evidence.levelling(),
@@ -302,10 +319,13 @@ def _inputs(
     embeddings: Embeddings | None,
     champion: Champion | None,
     about: About | None,
+    counterfactuals: Counterfactuals | None,
 ) -> Iterator[Input]:
     yield Input(what="predictions", name=predictions.source, sha256=predictions.digest)
     if embeddings is not None:
         yield Input(what="embeddings", name=embeddings.source, sha256=embeddings.digest)
+    if counterfactuals is not None:
+        yield counterfactuals.input()
     if champion is not None:
         theirs = champion.predictions
         yield Input(what="champion", name=theirs.source, sha256=theirs.digest)

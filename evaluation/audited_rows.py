@@ -13,6 +13,8 @@ import pandas as pd
 from evaluation.adjustment import Adjusted, AdjustedGap, adjusted
 from evaluation.analytic import AnalyticInterval, analytic
 from evaluation.bootstrap import Resampling
+from evaluation.counterfactual import CounterfactualFindings, style_effects
+from evaluation.counterfactual_table import Counterfactuals
 from evaluation.diagnosis import Diagnosis, diagnoses
 from evaluation.differences import Difference, differences
 from evaluation.embeddings import Embeddings
@@ -21,11 +23,12 @@ from evaluation.evidence import AuditEvidence
 from evaluation.groups import Attribute, Group, make_groups, with_bins
 from evaluation.leakage import LeakageFindings, leakages
 from evaluation.metric import METRICS, Metric
+from evaluation.pair_means import Sampling
 from evaluation.predictions import Predictions
 from evaluation.spec import AuditSpec
 from evaluation.stress import StressCell, stress
 from evaluation.target import Target
-from evaluation.threshold import Threshold, choose_thresholds
+from evaluation.threshold import Threshold, choose_thresholds, decided_from
 
 #: More groups than this take hours, and nobody reads them.
 MOST_GROUPS = 5_000
@@ -230,6 +233,23 @@ class AuditedRows:
             self.spec.confidence,
             lambda done, total: tell("leakage", done, total),
             self.targets[0].name,
+        )
+
+    def counterfactuals(self, swaps: Counterfactuals | None) -> CounterfactualFindings:
+        """How predictions move when styles are exchanged, if they were.
+
+        Raises:
+            InputError: They are not of these rows.
+        """
+        if swaps is not None:
+            names = [target.name for target in self.questions]
+            swaps.check(self.predictions.table, self.values, names)
+        spec = self.spec
+        return style_effects(
+            swaps,
+            decided_from(self.thresholds),
+            spec.counterfactual,
+            Sampling(spec.draws, spec.seed, spec.confidence, spec.minimum_patients),
         )
 
 

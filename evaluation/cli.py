@@ -63,6 +63,10 @@ def audit(
         Path | None,
         typer.Option(help="CSV or Parquet file: sample, content_*, style_*, pixels_*."),
     ] = None,
+    counterfactuals: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet file of scores after an exchange of styles."),
+    ] = None,
     champion: Annotated[
         Path | None, typer.Option(help="Predictions of the model to compare with.")
     ] = None,
@@ -150,7 +154,7 @@ def audit(
     _check_writing(out, pdf=pdf)
     with progress("reading") as advance:
         found = request.run(
-            predictions, policy, embeddings, champion, about, on_progress=advance
+            predictions, policy, embeddings, champion, about, advance, counterfactuals
         )
     _write(found, out, shareable=shareable, pdf=pdf)
 

@@ -28,7 +28,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            # A full disk does not say which file it has no room for.
+            error.filename = str(path)
         if partial.is_dir():
             shutil.rmtree(partial)
         else:

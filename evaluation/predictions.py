@@ -116,12 +116,20 @@ class Predictions:
         return cls.from_table(read_table(path), attributes, columns, name, file_digest(path))
 
     def write(self, path: Path) -> None:
-        """Write to ``path``, CSV or Parquet by its suffix; never leaves half a file."""
+        """Write to ``path``, CSV or Parquet by its suffix; never leaves half a file.
+
+        Classes are written by name, so that :meth:`read` takes the file.
+        """
+        table = self.table
+        if self.task == "multiclass":
+            names = np.array(self.targets, dtype=object)
+            known = [name for name in ("label", "decision") if name in table]
+            table = table.assign(**{name: names[table[name].astype(int)] for name in known})
         with atomic_path(path) as partial:
             if path.suffix == ".parquet":
-                self.table.to_parquet(partial, index=False)
+                table.to_parquet(partial, index=False)
             else:
-                self.table.to_csv(partial, index=False)
+                table.to_csv(partial, index=False)
 
     def only(self, split: str) -> Self:
         """The rows of one split, renumbered from 0; maybe none."""

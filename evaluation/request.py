@@ -9,6 +9,7 @@ from evaluation.about import About
 from evaluation.audit import Audit, audit
 from evaluation.columns import Columns
 from evaluation.compare import Champion
+from evaluation.counterfactual_table import Counterfactuals
 from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
 from evaluation.policy import Policy
@@ -93,6 +94,7 @@ class AuditRequest(Settings):
         champion: Path | None = None,
         about: Path | None = None,
         on_progress: Callable[[str, int, int], None] | None = None,
+        counterfactuals: Path | None = None,
     ) -> Audit:
         """Read the files and audit.
 
@@ -104,7 +106,8 @@ class AuditRequest(Settings):
         table = self.read(predictions)
         latents = Embeddings.read(embeddings) if embeddings else None
         named = self._champion(champion) if champion else None
-        return audit(table, self.audit, rules, latents, named, stated, on_progress)
+        swaps = Counterfactuals.read(counterfactuals) if counterfactuals else None
+        return audit(table, self.audit, rules, latents, named, stated, on_progress, swaps)
 
     def _champion(self, path: Path) -> Champion:
         table = Predictions.read(path, (), self.columns)

@@ -5,8 +5,10 @@ from typing import Any, get_args
 
 from evaluation.audit import Audit
 from evaluation.calibration import Reliability
+from evaluation.counterfactual import ALL, StyleEffect
 from evaluation.findings import ClauseVerdict, LevellingDown
 from evaluation.provenance import Provenance
+from evaluation.reconstruction import Reconstruction
 from evaluation.settings import Settings
 from evaluation.suppression import hidden_groups
 
@@ -14,7 +16,7 @@ _NAN = float("nan")
 _NOT_SHOWN = "It rests on a group that is not shown."
 
 # Where a finding names the groups that its numbers are of.
-_ROLES = ("group", "reference", "best", "worst")
+_ROLES = ("group", "donor", "reference", "best", "worst")
 # Numbers over all groups of an attribute, which give those of a single hidden one away.
 _OVER_ALL = (
     "spread",
@@ -32,8 +34,8 @@ def shareable(audit: Audit, smallest: int | None = None) -> Audit:
     Hidden groups stay listed without numbers and with the reason; pooled rates and curves of
     them are left out, and so are shifts towards them. A gap stays if both of its extremes are
     shown. Bins of a reliability curve with fewer than ``smallest`` images lose their numbers.
-    Maps, which show single images, and ids of samples are left out. The verdicts stay, without
-    sentences that name a hidden group.
+    Maps and pictures, which show single images, and ids of samples are left out. The verdicts
+    stay, without sentences that name a hidden group.
 
     What is and is not protected: see :func:`evaluation.suppression.hidden_groups`. Do not share
     a complete and a shareable audit of the same patients, nor several with other groups.
@@ -53,7 +55,7 @@ def shareable(audit: Audit, smallest: int | None = None) -> Audit:
         if isinstance(value, tuple) and name != "targets"
     }
     changed["provenance"] = _without_samples(audit.provenance)
-    changed["maps"] = ()
+    changed["maps"], changed["pictures"] = (), {}
     if sharing.hidden:
         count = len(sharing.hidden)
         said = "1 group is" if count == 1 else f"{count} groups are"
@@ -92,8 +94,11 @@ class _Sharing:
         names = [values[role] for role in _ROLES if role in values]
         reason = next((self.hidden[name] for name in names if name in self.hidden), "")
         whole = values.get("attributes", (values.get("attribute"),))
-        if isinstance(found, LevellingDown) and whole in self.tables:
+        overall = isinstance(found, StyleEffect) and found.group == ALL
+        if (overall or isinstance(found, LevellingDown)) and whole in self.tables:
             reason = _NOT_SHOWN
+        if isinstance(found, StyleEffect | Reconstruction) and _few(found, self.smallest):
+            reason = f"fewer than {self.smallest} patients were drawn: not shown"
         if reason:
             return _without_numbers(found, reason) if "reason" in values else None
         if self._named(str(values.get("reason", ""))):
@@ -106,6 +111,12 @@ class _Sharing:
                 update={name: _nothing(found, name) for name in _OVER_ALL if name in values}
             )
         return found
+
+
+def _few(found: StyleEffect | Reconstruction, smallest: int) -> bool:
+    """Whether it rests on few patients: the drawn ones of a group, or of those of a donor."""
+    donors = found.donors if isinstance(found, StyleEffect) else found.patients
+    return min(found.patients or 0, donors or 0) < smallest
 
 
 def _nothing(found: Settings, name: str) -> Any:

@@ -8,6 +8,7 @@ from evaluation.errors import unknown_name
 from evaluation.groups import Attribute
 from evaluation.leakage import LeakageSpec
 from evaluation.metric import METRICS
+from evaluation.reconstruction import CounterfactualSpec
 from evaluation.settings import Settings
 from evaluation.stress import StressSpec
 
@@ -57,6 +58,7 @@ class AuditSpec(Settings):
             only equal hashes are looked for.
         stress: Which other populations the metrics are computed for.
         leakage: How embeddings are probed.
+        counterfactual: How styles are exchanged, and when the result is believed.
         seed: Of all chance in the audit.
     """
 
@@ -77,6 +79,7 @@ class AuditSpec(Settings):
     near_hashes: int = Field(default=0, ge=0)
     stress: StressSpec = StressSpec()
     leakage: LeakageSpec = LeakageSpec()
+    counterfactual: CounterfactualSpec = CounterfactualSpec()
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @field_validator("metrics", "primary")

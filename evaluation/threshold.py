@@ -1,5 +1,6 @@
 """The score from which a sample is decided positive, and which rows chose it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -73,6 +74,14 @@ def choose_thresholds(predictions: Predictions, spec: AuditSpec) -> tuple[Thresh
         _choose(target, rows.weight, _given(spec, target.name), stated)
         for target in rows.answers(unset)
     )
+
+
+def decided_from(thresholds: Sequence[Threshold]) -> dict[str, float]:
+    """Threshold of each target that has one; NaN where the file says what was decided.
+
+    Classes of a multiclass task are left out: of them the highest score decides.
+    """
+    return {each.target: each.value for each in thresholds if each.rule != "highest score"}
 
 
 def _given(spec: AuditSpec, target: str) -> float | None:

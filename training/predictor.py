@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Predictor:
         classes: Class names, in the order of the probabilities.
         method: Name of the method that trained it.
         has_style: Whether it gives style embeddings.
+        has_decoder: Whether it can draw images from embeddings.
     """
 
     def __init__(self, directory: Path, threads: int | None = None) -> None:
@@ -94,6 +96,8 @@ class Predictor:
         self.contract, self.classes, self.method = known.input, known.classes, known.method
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.has_style = "style" in self._outputs
+        self._decoder_path, self._options = directory / "decoder.onnx", options
+        self.has_decoder = self._decoder_path.is_file()
 
     def predict(self, images: Pixels) -> Prediction:
         """Predict images.
@@ -104,7 +108,7 @@ class Predictor:
         Raises:
             ValueError: The shape is not that of the contract.
         """
-        expected = (self.contract.channels, self.contract.size, self.contract.size)
+        expected = self.contract.shape
         if images.shape[1:] != expected:
             raise ValueError(f"images must be [n, {expected}], got {images.shape}.")
         blocks = [
@@ -115,6 +119,41 @@ class Predictor:
             name: np.concatenate([block[name] for block in blocks]) for name in self._outputs
         }
         return Prediction(joined["probability"], joined["content"], joined.get("style"))
+
+    @cached_property
+    def _decoder(self) -> onnxruntime.InferenceSession:
+        # Loaded when it is needed: serving never draws.
+        try:
+            return onnxruntime.InferenceSession(
+                self._decoder_path, self._options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001  the runtime has no common base of its errors
+            found = f"the decoder cannot be loaded: {error}"
+            raise InputError(
+                Fault(str(self._decoder_path), found, "Train a method that has a decoder.")
+            ) from None
+
+    def decode(self, content: NDArray[np.float32], style: NDArray[np.float32]) -> Pixels:
+        """Draw images from codes.
+
+        Args:
+            content: ``[n, c]`` float32, as of :meth:`predict`; n may be 0.
+            style: ``[n, s]`` float32, likewise; maybe of other images.
+
+        Returns:
+            ``[n, channel, *space]`` uint8, rounded as a file would hold the images, so that
+            :meth:`predict` and every other classifier look at the same.
+
+        Raises:
+            InputError: The method has no decoder, or the file is damaged.
+        """
+        blocks = [np.zeros((0, *self.contract.shape), np.uint8)]
+        for start in range(0, len(content), LARGEST_BATCH):
+            here = slice(start, start + LARGEST_BATCH)
+            codes = {"content": content[here], "style": style[here]}
+            (image,) = self._decoder.run(["image"], codes)
+            blocks.append(np.rint(255 * image.clip(0, 1)).astype(np.uint8))
+        return np.concatenate(blocks)
 
     def _block(self, images: Pixels) -> dict[str, Any]:
         # An empty batch is not run: the runtime may refuse one. It is cut off a batch of one.

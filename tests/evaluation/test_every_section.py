@@ -20,6 +20,7 @@ from evaluation.shareable import shareable
 from evaluation.spec import AuditSpec
 from tests.conftest import made_predictions
 from tests.evaluation.made_audit import made_audit
+from tests.evaluation.made_counterfactuals import made_counterfactuals
 
 HOSTILE = "<script>alert('$5 & more')</script>"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -47,6 +48,17 @@ def multiclass() -> Audit:
     return audited(table, metrics=("auroc", "accuracy", "quadratic_kappa"))
 
 
+def exchanged() -> Audit:
+    """Styles were exchanged: some groups are small, and a name is hostile."""
+    table = made_predictions(patients=120)
+    table["sex"] = table["sex"].replace({"male": HOSTILE})
+    table.loc[table["patient"].isin(["p0", "p1", "p2"]), "sex"] = "other"
+    predictions = Predictions.from_table(table, ["sex"])
+    spec = AuditSpec(attributes=(Attribute(name="sex"),), draws=100, threshold=0.5)
+    swaps = made_counterfactuals(table, across=0.1, noise=0.05)
+    return audit(predictions, spec, counterfactuals=swaps)
+
+
 def undefined() -> Audit:
     """One class, two patients: nothing has a value or an interval."""
     return audited(made_predictions(patients=2).assign(label=1))
@@ -69,6 +81,7 @@ AUDITS = {
     "multilabel": lambda: made_audit(("mass", "nodule")),
     "multiclass": multiclass,
     "without attributes": lambda: made_audit(attributes=()),
+    "exchanged": exchanged,
     "undefined": undefined,
     "hostile": hostile,
     "shared": lambda: shareable(made_audit(small=4)),

@@ -1,6 +1,7 @@
 """Settings, errors, registries and files."""
 
 import pickle
+from errno import ENOSPC
 
 import pytest
 from pydantic import Field
@@ -75,6 +76,16 @@ def test_a_failed_write_leaves_nothing(tmp_path, folder):
     with pytest.raises(RuntimeError):
         write()
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_an_error_of_the_system_names_the_file(tmp_path):
+    def write():
+        with atomic_path(tmp_path / "x.txt"):
+            raise OSError(ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
+    assert caught.value.filename == str(tmp_path / "x.txt")
 
 
 def test_a_failed_write_keeps_what_was_there(tmp_path):

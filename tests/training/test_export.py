@@ -9,7 +9,7 @@ import torch
 
 from tests.training.synthetic import small
 from training import export
-from training.export import ExportError, export_onnx
+from training.export import ExportError, export_decoder, export_onnx
 
 
 @pytest.mark.parametrize(("name", "style"), [("erm", False), ("clear_vae", True)])
@@ -33,6 +33,25 @@ def test_file_computes_what_the_method_does(tmp_path, caplog, name, style):
         np.testing.assert_allclose(actual["content"], embedding.content, atol=1e-4)
         if style:
             np.testing.assert_allclose(actual["style"], embedding.style, atol=1e-4)
+
+
+def test_a_decoder_draws_what_the_method_does(tmp_path):
+    method, path = small("clear_vae"), tmp_path / "decoder.onnx"
+    assert export_decoder(method, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch in (1, 4):
+        codes = np.random.default_rng(1).normal(size=(2, batch, method.dimension))
+        content, style = codes.astype(np.float32)
+        (actual,) = session.run(["image"], {"content": content, "style": style})
+        with torch.no_grad():
+            expected = method.decode(torch.from_numpy(content), torch.from_numpy(style))
+        assert actual.shape == (batch, 1, 28, 28)
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_a_method_without_a_decoder_leaves_no_file(tmp_path):
+    assert not export_decoder(small("erm"), tmp_path / "decoder.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_file_holds_no_path_of_this_machine(tmp_path):
