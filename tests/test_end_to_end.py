@@ -21,6 +21,7 @@ FILES = {
     "environment.json", "evidence.jsonl", "history.csv", "model.onnx", "predictions.parquet",
     "report.html", "shift.json", "split.csv", "tables", "weights.safetensors",
 }  # fmt: skip
+DRAWN = {"counterfactuals.parquet", "decoder.onnx", "interpolation.png", "swap.png"}
 SHORT = {
     "erm": {"epochs": 2},
     "clear_vae": {"representation_epochs": 2, "classifier_epochs": 2},
@@ -70,7 +71,9 @@ def runs(cohort, tmp_path_factory):
 @pytest.mark.parametrize("name", SHORT)
 def test_a_run_directory_holds_everything_and_nothing_else(runs, name):
     directory = runs[name].directory
-    assert {path.name for path in directory.iterdir()} == FILES
+    expected = FILES | DRAWN if name == "clear_vae" else FILES
+    assert {path.name for path in directory.iterdir()} == expected
+    assert bool(runs[name].audit.counterfactuals) == (name == "clear_vae")
     assert load_run(directory).audit.to_json() == runs[name].audit.to_json()
     beside = {path.name for path in directory.parent.iterdir()}
     assert beside == {*SHORT, "cache"}

@@ -97,3 +97,15 @@ def test_the_table_of_the_chest_models_is_the_stored_one():
     from benchmarks.nih import markdown
 
     assert markdown(pd.read_csv(ROOT / "benchmarks" / "results" / "nih.csv")) in README
+
+
+def test_the_table_of_styled_mnist_is_the_stored_one():
+    from benchmarks.styled_mnist import COMPARED, markdown
+
+    assert markdown(pd.read_csv(COMPARED)) in README
+
+
+def test_the_tables_of_the_studies_are_the_stored_ones():
+    from benchmarks.study import markdown
+
+    assert markdown(pd.read_csv(ROOT / "benchmarks" / "results" / "ham10000.csv")) in README

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from evaluation.errors import Fault, InputError
+from evaluation.errors import InputError
 from evaluation.groups import Attribute
 from evaluation.policy import Policy
 from evaluation.settings import Settings, read_toml
@@ -14,6 +14,7 @@ from evaluation.spec import AuditSpec
 from training.cohort import CohortSchema
 from training.imaging import InputContract
 from training.methods import METHOD_NAMES
+from training.recipe import Recipe
 
 #: Whether a test sample's label and attribute occurred together in training.
 COMBINATION = Attribute(name="combination")
@@ -25,9 +26,11 @@ class RunConfig(Settings):
     Attributes:
         cohort: Which data.
         method: ``name`` of the method and its settings.
+        recipe: How the method is trained, whichever it is.
         shift: ``name`` of the shift and its settings.
         size: Height and width that images are scaled to, in pixels.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for grey, 3 for colour, 2 or 4 for data whose channels are not colours.
+        dimensions: 2 for images, 3 for volumes.
         fit: How images become squares, see :class:`training.imaging.InputContract`.
         seed: Of the split, the initial weights and the order of batches.
         audit: What to audit. Attributes that are only named are those of the cohort; none means
@@ -37,9 +40,11 @@ class RunConfig(Settings):
 
     cohort: CohortSchema
     method: dict[str, Any]
+    recipe: Recipe = Recipe()
     shift: dict[str, Any] = Field(default={"name": "none"}, validate_default=True)
     size: int = Field(default=64, ge=8, le=1024)
-    channels: Literal[1, 3] = 3
+    channels: Literal[1, 2, 3, 4] = 3
+    dimensions: Literal[2, 3] = 2
     fit: Literal["crop", "pad", "stretch"] = "crop"
     seed: int = Field(default=0, ge=0, lt=2**63)
     audit: AuditSpec = AuditSpec()
@@ -86,13 +91,15 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len(self.cohort.classes) != 2:
-            found = f"it has {len(self.cohort.classes)} classes"
-            remedy = "An audit needs two: merge classes in the cohort's label."
-            raise InputError(Fault(f"cohort {self.cohort.name}", found, remedy))
-        for name in [self.shift["attribute"] or None, *(each.name for each in self._chosen())]:
-            if name is not None:
-                self.cohort.attribute(name)
+        shifted = [self.shift["attribute"]] if self.shift["attribute"] else []
+        style = self.method.get("style_attributes") or []
+        if not isinstance(style, list | tuple):
+            style = []  # `resolved` says what should be there
+        audited = (each.name for each in self._chosen())
+        for name in [*shifted, *style, *self.recipe.reads, *audited]:
+            self.cohort.attribute(name)
+        if faults := self.recipe.faults(self.dimensions):
+            raise InputError(*faults)
         return self
 
     def _chosen(self) -> tuple[Attribute, ...]:
@@ -101,7 +108,9 @@ class RunConfig(Settings):
     @property
     def contract(self) -> InputContract:
         """What the model takes as input."""
-        return InputContract(size=self.size, channels=self.channels, fit=self.fit)
+        return InputContract(
+            size=self.size, channels=self.channels, fit=self.fit, dimensions=self.dimensions
+        )
 
     @property
     def method_settings(self) -> dict[str, Any]:
@@ -116,7 +125,8 @@ class RunConfig(Settings):
         """The same with every default filled in, so that it says all that the run depends on.
 
         Raises:
-            InputError: A setting of the method does not fit, or it has no network for the size.
+            InputError: A setting of the method does not fit, or its network cannot read such
+                images.
         """
         from training.method import METHODS
 

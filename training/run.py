@@ -76,7 +76,8 @@ def execute(
 
     Work is done in a hidden folder beside ``directory``, which takes its name when all is
     there. Called again after an interruption it goes on from the last epoch; called after it
-    has finished it returns what is there.
+    has finished it returns what is there. Of processes that were launched together the first
+    one calls this, and the others :func:`assist`.
 
     Args:
         config: What to do.
@@ -91,6 +92,8 @@ def execute(
         InputError: The config, the cohort or an image does not fit; nothing is left at
             ``directory`` then. Or another run is there.
     """
+    from training.distributed import meet
+
     config = config.resolved()
     report = on_step or (lambda step: None)
     report(Step("reading the cohort", 0, None))
@@ -105,18 +108,21 @@ def execute(
         cache_folder(),
         lambda done, total: report(Step("decoding images", done, total)),
     )
-    with _alone(directory.with_name(f".{directory.name}.unfinished")) as work:
+    with _alone(_unfinished(directory)) as work:
         write_text(work / "config.json", config.model_dump_json(indent=1) + "\n")
         making = Making(work, config, cohort, split, report)
         making.describe()
+        meet()
         making.train(pixels)
         predictions, embeddings = making.predict(pixels)
+        exchanged = making.exchange(pixels, predictions)
         found = audit(
             predictions,
             config.audit,
             config.policy,
             embeddings,
             on_progress=lambda step, done, total: report(Step(f"audit: {step}", done, total)),
+            counterfactuals=exchanged,
         )
         write_report(found, work)
         (work / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -124,12 +130,41 @@ def execute(
     return Run(directory, config, found)
 
 
+def assist(config: RunConfig, directory: Path, cohort: Cohort) -> None:
+    """Train with the process that executes the run, and write nothing.
+
+    Args:
+        config: As of :func:`execute`; the same in all processes.
+        directory: Likewise, in a file system that they share.
+        cohort: The cohort of the config.
+
+    Raises:
+        InputError: The input does not fit, or another process failed.
+    """
+    from training.distributed import meet
+
+    config = config.resolved()
+    if directory.exists():
+        return
+    split = split_of(config, cohort)
+    meet()
+    pixels = cached_pixels(cohort, config.contract, cache_folder())
+    making = Making(_unfinished(directory), config, cohort, split, lambda step: None)
+    making.fit(pixels)
+
+
+def _unfinished(directory: Path) -> Path:
+    """Where a run is made."""
+    return directory.with_name(f".{directory.name}.unfinished")
+
+
 @contextmanager
 def _alone(work: Path) -> Iterator[Path]:
     """The folder of an unfinished run, for one process at a time.
 
     What a killed process was just writing is removed. So is the whole folder if the input turns
-    out wrong before the first epoch is saved: there is nothing to go on from then.
+    out wrong, or the disk full, before the first epoch is saved: there is nothing to go on from
+    then.
     """
     work.mkdir(parents=True, exist_ok=True)
     handle = os.open(work, os.O_RDONLY)
@@ -145,7 +180,7 @@ def _alone(work: Path) -> Iterator[Path]:
             stray.unlink()
         try:
             yield work
-        except InputError:
+        except (InputError, OSError):
             if not (work / "checkpoint.safetensors").exists():
                 shutil.rmtree(work)
             raise

@@ -72,7 +72,10 @@ def test_train_refuses_bad_settings_and_leaves_nothing(evenscan, tmp_path):
     code, _, told = evenscan("train", "run.toml", "--out", "runs")
     assert code == 1
     assert "no method is called 'emr'. Did you mean 'erm'?" in told
-    (tmp_path / "run.toml").write_text(RUN.replace("28", "33"))
+    named = 'name = "erm"'
+    assert named in RUN
+    paper = RUN.replace("28", "33").replace(named, named + '\nnetwork = "paper"')
+    (tmp_path / "run.toml").write_text(paper)
     code, _, told = evenscan("train", "run.toml", "--out", "runs")
     assert code == 1
     assert "no network for images of 33 pixels" in told
