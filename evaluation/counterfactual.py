@@ -220,7 +220,9 @@ class _Swaps:
                 reasons.append("too few swaps within the group for a control")
             else:
                 excess = across - within
-                low, high, _ = self.pairs.interval(excess, share=share, change=True)
+                low, high, reason = self.pairs.interval(excess, share=share, change=True)
+                if np.isnan(low) and reason not in reasons:
+                    reasons.append(f"no interval of the difference: {reason}")
                 numbers |= {"control": within.point, "excess": excess.point}
                 numbers |= {"excess_low": low, "excess_high": high}
             if distrust := self.distrust.get(ALL) or self.distrust.get(cell.group):

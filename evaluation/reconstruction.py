@@ -111,10 +111,11 @@ def _reconstruction(
     whose = images["patient"].to_numpy()
     pairs = PatientPairs.of(whose, whose, sampling)
     (mean,) = pairs.means(flipped[None], np.full((1, len(images)), True))
-    low, high, _ = pairs.interval(mean, share=True)
+    low, high, missing = pairs.interval(mean, share=True)
     correlation = _correlation(images["score"], images["score_reconstructed"])
     error = float(images[ERROR].mean(skipna=False))
     reason = _distrust(mean.point, correlation, spec)
+    undefined = NOTHING_DECIDES if np.isnan(mean.point) else missing
     return Reconstruction(
         **name,
         **counts,
@@ -125,7 +126,7 @@ def _reconstruction(
         squared_error=error,
         psnr=-10 * np.log10(error) if error > 0 else np.nan,
         trusted=not reason,
-        reason=reason or ("" if not np.isnan(mean.point) else NOTHING_DECIDES),
+        reason=reason or (undefined if np.isnan(low) else ""),
     )
 
 

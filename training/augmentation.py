@@ -48,7 +48,7 @@ class Zoom(Variation):
     image is shrunk and stands somewhere in the frame.
 
     Attributes:
-        lowest: Smallest factor, in (0, highest].
+        lowest: Smallest factor, above 0.1 and at most ``highest``.
         highest: Largest factor, at most 10. Factors are uniform.
     """
 
@@ -65,7 +65,7 @@ class Blur(Variation):
     """Convolves the image with a Gaussian.
 
     Attributes:
-        sigma: Its standard deviation is uniform in 0 ... sigma, in pixels.
+        sigma: Its standard deviation is uniform in 0 ... sigma, in pixels; at most 10.
     """
 
     sigma: float = Field(default=1.0, gt=0, le=10)
@@ -75,8 +75,8 @@ class Contrast(Variation):
     """Scales the distance of each value from the mean of its image.
 
     Attributes:
-        lowest: Smallest factor, >= 0.
-        highest: Largest factor. Factors are uniform.
+        lowest: Smallest factor, in [0, highest].
+        highest: Largest factor, at most 10. Factors are uniform.
     """
 
     lowest: float = Field(default=0.8, ge=0)

@@ -1,5 +1,6 @@
 """Classifiers whose predictions are looked at: a run's own, and any ONNX file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -144,5 +145,5 @@ class OnnxClassifier:
         return InputError(Fault(self._where, found, remedy))
 
 
-def _shape(sizes: object) -> str:
-    return "[" + ", ".join(str(size) for size in sizes) + "]"  # type: ignore[attr-defined]
+def _shape(sizes: Iterable[object]) -> str:
+    return "[" + ", ".join(map(str, sizes)) + "]"

@@ -1,8 +1,7 @@
 """Reads the size of an encoded frame before it is decoded."""
 
 from evaluation.errors import Fault, InputError
-
-AGAIN = "Copy or export the file again."
+from training.imaging import AGAIN
 
 #: SOF0 to SOF15, without the tables DHT, JPG and DAC between them, and that of JPEG-LS.
 STARTS_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})

@@ -1,4 +1,4 @@
-"""Makes the manifest of a cohort from the headers of its DICOM files."""
+"""Makes columns of a manifest from the header of a DICOM file, and hashes who it is."""
 
 import re
 from collections.abc import Callable

@@ -19,25 +19,12 @@ _SMALL = {2: 64, 3: 32}
 #: DenseNets and EfficientNets halve the side five times, so smaller images get a black frame.
 _LEAST = 32
 
-MONAI_ENCODERS = (
-    "resnet10",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "densenet121",
-    "densenet169",
-    "efficientnet-b0",
-    "efficientnet-b1",
-    "efficientnet-b2",
-    "efficientnet-b3",
-)
-
 
 def monai_encoder(name: str, contract: InputContract) -> Network:
     """An encoder of MONAI.
 
     Args:
-        name: One of ``MONAI_ENCODERS``.
+        name: One of ``training.networks.NetworkName`` but ``auto`` and ``paper``.
         contract: Size, channels and dimensions of the images.
 
     Returns:

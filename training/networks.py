@@ -1,6 +1,6 @@
 """Which networks there are, and which of them fits which images."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from evaluation.errors import Fault, InputError
 from training.decoder import convolutional_decoder
@@ -88,7 +88,3 @@ def make_decoder(name: NetworkName, contract: InputContract, latent: int) -> Net
     if chosen_network(name, contract) == "paper":
         return paper_decoder(contract, latent)
     return convolutional_decoder(contract, latent)
-
-
-#: Every name but ``auto``.
-NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)[1:]

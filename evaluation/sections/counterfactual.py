@@ -30,10 +30,9 @@ _HOW_TO_READ = (
     "The model splits an image into content, what the diagnosis needs, and style, all the "
     "rest. Here each image keeps its content and gets the style of another patient; the "
     "decoder draws that image, and the classifier looks at it again. A decision flips if it "
-    "differs "
-    "from the one about the image's own reconstruction, so what the decoder blurs is not "
-    "counted. As a control each image also gets the style of another patient of its own group: "
-    "only what flips beyond that goes with the group."
+    "differs from the one about the image's own reconstruction, so what the decoder blurs is "
+    "not counted. As a control each image also gets the style of another patient of its own "
+    "group: only what flips beyond that goes with the group."
 )
 _LIMITS = (
     "What this cannot show: it says nothing of causes. Style is what the encoder put there, "
@@ -56,8 +55,8 @@ _GUARD = (
     "The guard: what reconstruction alone, without any exchange, does to the predictions. "
     "Where it moves them too much, effects of a swap are listed but not to be read."
 )
-# Pairs that are open to see.
-_PAIRS = 12
+# Pairs that are open to see in the table, and those that fit into the figure.
+_PAIRS, _DRAWN = 12, 24
 
 _Key = tuple[str, str, str, str, str]
 
@@ -157,8 +156,10 @@ def _pairs(audit: Audit, found: Sequence[StyleEffect]) -> Iterator[Markup]:
             f"upright tick is the control. Classifier: {first[0]}"
             f"{f', {spoken(first[1])}' if first[1] else ''}."
         )
+        if len(flips) > _DRAWN:
+            yield paragraph(f"Drawn are the first {_DRAWN} of {len(flips)} pairs.")
         title = "Share of decisions that flip, by group of the image and of the style"
-        yield swap_plot(flips[: 2 * _PAIRS], title)
+        yield swap_plot(flips[:_DRAWN], title)
     ranked = [e for e in flips if e.state == "adequate" and not np.isnan(e.excess)]
     if ranked:
         most = max(ranked, key=lambda each: each.excess)

@@ -153,6 +153,16 @@ def test_without_a_partner_of_the_own_group_there_is_no_control():
     assert "control" in found.reason
 
 
+def test_a_difference_that_does_not_vary_has_no_interval_and_says_so():
+    table = made_swaps(made_predictions(60))
+    halved = table.assign(score_swapped=table["score_reconstructed"] / 2)
+    found = effect(measured(Counterfactuals.from_table(halved)), "mean_change")
+    assert found.low < found.high
+    assert found.excess == pytest.approx(0)
+    assert np.isnan([found.excess_low, found.excess_high]).all()
+    assert found.reason == "no interval of the difference: no variation between patients"
+
+
 def test_nothing_flips_where_nothing_decides():
     found = measured(made_counterfactuals(made_predictions(60), across=0.1), np.nan)
     assert (effect(found).state, effect(found).reason) == ("undefined", "no threshold decides")
@@ -275,6 +285,13 @@ def test_the_section_tells_effect_guard_and_limits():
     assert "Most flips beyond the control" not in doubted
     none = audited().model_copy(update={"counterfactuals": ()})
     assert not SECTIONS.get("counterfactual")().applies(none)
+
+
+def test_the_section_says_which_pairs_are_not_drawn(monkeypatch):
+    assert "Drawn are the first" not in str(SECTIONS.get("counterfactual")().render(audited()))
+    monkeypatch.setattr("evaluation.sections.counterfactual._DRAWN", 1)
+    body = str(SECTIONS.get("counterfactual")().render(audited()))
+    assert "Drawn are the first 1 of 2 pairs." in body
 
 
 def test_what_is_shared_shows_no_picture_and_no_small_group():

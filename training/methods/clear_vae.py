@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -58,6 +58,16 @@ class ClearVaeSettings(VaeSettings):
     attribute_weight: float | None = Field(default=None, ge=0)
     estimator_learning_rate: float | None = Field(default=None, gt=0)
     estimator_steps: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = self.estimator_learning_rate, self.estimator_steps
+        if self.style_penalty not in DEPENDENCE and given != (None, None):
+            raise ValueError(
+                f"style_penalty '{self.style_penalty}' has no estimator; leave its settings "
+                f"out, or choose one of {', '.join(DEPENDENCE)}"
+            )
+        return self
 
     def resolved(self, contract: InputContract) -> Self:
         """The settings with the defaults of size and style penalty filled in.

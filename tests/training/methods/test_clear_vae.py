@@ -47,6 +47,14 @@ def test_contrasts_weigh_alpha_and_have_no_estimator(penalty):
     assert method.estimator is None
 
 
+@pytest.mark.parametrize(
+    "setting", [{"estimator_steps": 2}, {"estimator_learning_rate": 1e-3}], ids=str
+)
+def test_settings_of_an_estimator_that_there_is_not_are_refused(setting):
+    with pytest.raises(InputError, match="has no estimator"):
+        small("clear_vae", **setting)
+
+
 def test_a_given_weight_wins():
     settings = small("clear_vae", style_penalty="tc", style_weight=0.5).settings
     assert settings.style_weight == 0.5
