@@ -90,7 +90,7 @@ class Audit(Settings):
         maps: Pictures of them.
         counterfactuals: How predictions move when the style of images is exchanged.
         reconstructions: What reconstruction alone does to them, without any exchange.
-        pictures: Of exchanged and interpolated styles, by name.
+        pictures: Of exchanged and interpolated styles.
         champion: Name of the model that was compared with, or empty.
         changes: Paired changes against it.
         levelling: Gaps that narrowed because a group lost.
@@ -132,7 +132,7 @@ class Audit(Settings):
     maps: tuple[LatentMap, ...] = ()
     counterfactuals: tuple[StyleEffect, ...] = ()
     reconstructions: tuple[Reconstruction, ...] = ()
-    pictures: dict[str, Picture] = Field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
     champion: str = ""
     changes: tuple[Change, ...] = ()
     levelling: tuple[LevellingDown, ...] = ()
@@ -301,7 +301,7 @@ def audit(
         maps=leaked.maps,
         counterfactuals=exchanged.effects,
         reconstructions=exchanged.reconstructions,
-        pictures=dict(counterfactuals.pictures) if counterfactuals else {},
+        pictures=counterfactuals.pictures if counterfactuals else (),
         champion=champion.name if champion else "",
         changes=evidence.changes(),
         levelling=evidence.levelling(),

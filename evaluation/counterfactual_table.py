@@ -1,7 +1,7 @@
 """Counterfactuals: scores of images before and after their style was exchanged."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,11 +29,13 @@ class Picture(Settings):
     """A picture for the report.
 
     Attributes:
+        name: Of its kind, unique in an audit: ``swap`` or ``interpolation``.
         png: The file, in base64.
         alt: What it shows, for readers who cannot see it.
         caption: What it shows, for all.
     """
 
+    name: str
     png: str
     alt: str
     caption: str
@@ -52,13 +54,13 @@ class Counterfactuals:
             maybe :data:`DECISIONS`.
         source: Where it came from, for messages.
         digest: SHA-256 of the file, or of the table if there is no file.
-        pictures: By name, in the order of the report.
+        pictures: In the order of the report.
     """
 
     table: pd.DataFrame
     source: str
     digest: str
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
 
     @classmethod
     def from_table(
@@ -66,7 +68,7 @@ class Counterfactuals:
         table: pd.DataFrame,
         source: str = "counterfactuals",
         digest: str | None = None,
-        pictures: Mapping[str, Picture] | None = None,
+        pictures: Sequence[Picture] = (),
     ) -> Self:
         """Check a table. ``classifier``, ``target`` and ``reconstruction_error`` may be absent.
 
@@ -92,7 +94,7 @@ class Counterfactuals:
         checked = raw.assign(**typed)[[*names, *numbers, ERROR]]
         if faults := list(_value_faults(raw, checked, source)):
             raise InputError(*faults)
-        return cls(checked, source, digest or table_digest(checked), pictures or {})
+        return cls(checked, source, digest or table_digest(checked), tuple(pictures))
 
     @classmethod
     def read(cls, path: Path) -> Self:

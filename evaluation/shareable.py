@@ -55,7 +55,7 @@ def shareable(audit: Audit, smallest: int | None = None) -> Audit:
         if isinstance(value, tuple) and name != "targets"
     }
     changed["provenance"] = _without_samples(audit.provenance)
-    changed["maps"], changed["pictures"] = (), {}
+    changed["maps"] = changed["pictures"] = ()
     if sharing.hidden:
         count = len(sharing.hidden)
         said = "1 group is" if count == 1 else f"{count} groups are"

@@ -19,7 +19,8 @@ def tables(audit: Audit) -> dict[str, pd.DataFrame]:
     """One table for each kind of finding that there is.
 
     A finding is a row, but a finding that is a curve or a map is as many rows as it has points,
-    numbered from 1 in the column ``point`` and with what holds of all of them repeated. Several
+    numbered from 1 in the column ``point`` and with what holds of all of them repeated. A
+    picture is no finding. Several
     names in one cell, such as the groups that could not be ranked, are joined by semicolons.
 
     Undefined is empty, numbers are written in full, and a text that a spreadsheet would take
@@ -34,7 +35,12 @@ def tables(audit: Audit) -> dict[str, pd.DataFrame]:
     found = {}
     for prefix, holder in (("", audit), ("provenance_", audit.provenance)):
         for name, value in holder:
-            if isinstance(value, tuple) and value and isinstance(value[0], Settings):
+            if (
+                isinstance(value, tuple)
+                and value
+                and isinstance(value[0], Settings)
+                and name != "pictures"
+            ):
                 rows = [row for each in value for row in _rows(each)]
                 # As objects, since a count beside an unknown one would become a fraction.
                 found[prefix + name] = pd.DataFrame(rows, dtype=object)

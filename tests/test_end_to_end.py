@@ -175,7 +175,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(runs, cohort, tmp_path):
         ({"shift": {"name": "none", "seen": 2}}, "shift none: unknown key 'seen'"),
         ({"audit": {"attributes": ["gender"]}}, "no attribute is called 'gender'"),
         ({"sise": 28}, "unknown key 'sise'. Did you mean 'size'"),
-        ({"size": 33}, "33"),
+        ({"size": 7}, "'size' is 7. Input should be greater than or equal to 8"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(

@@ -177,6 +177,6 @@ def _with_findings(audit: Audit, swaps: Counterfactuals, spec: CounterfactualSpe
             "inputs": (*inputs, swaps.input(), Input.of_settings("settings", "spec", asked)),
             "counterfactuals": found.effects,
             "reconstructions": found.reconstructions,
-            "pictures": dict(swaps.pictures),
+            "pictures": swaps.pictures,
         }
     )

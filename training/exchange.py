@@ -100,7 +100,7 @@ class Exchange:
         values: dict[str, pd.Categorical],
         taken: Rows,
         generator: np.random.Generator,
-    ) -> dict[str, Picture]:
+    ) -> tuple[Picture, ...]:
         """Draw both grids of images of the first attribute, one of each group and class."""
         attribute, column = next(iter(values.items()))
         known = np.flatnonzero(np.asarray(column, str) != MISSING)
@@ -127,13 +127,13 @@ class Exchange:
                 _PATH,
             ),
         }
-        pictures = {}
+        pictures = []
         said = ", ".join(each.replace("\n", " ") for each in dict.fromkeys(labels))
         for name, (sheet, caption) in sheets.items():
-            pictures[name] = sheet.picture(f"{caption} Images: {said}.", caption)
+            pictures.append(sheet.picture(name, f"{caption} Images: {said}.", caption))
             with atomic_path(folder / f"{name}.png") as partial:
                 partial.write_bytes(sheet.png())
-        return pictures
+        return tuple(pictures)
 
 
 _SWAP = (

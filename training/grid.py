@@ -55,7 +55,7 @@ class Sheet:
         self._drawn(_FULL).save(buffer, "PNG", optimize=True)
         return buffer.getvalue()
 
-    def picture(self, alt: str, caption: str) -> Picture:
+    def picture(self, name: str, alt: str, caption: str) -> Picture:
         """The grid for a report: at most :data:`LARGEST` bytes, as large as that allows."""
         grey = all(_is_grey(each) for line in self.tiles for each in line)
         for tile in _TILES:
@@ -66,9 +66,8 @@ class Sheet:
             few.save(buffer, "PNG", optimize=True)
             if buffer.tell() <= LARGEST:
                 break
-        return Picture(
-            png=base64.b64encode(buffer.getvalue()).decode(), alt=alt, caption=caption
-        )
+        png = base64.b64encode(buffer.getvalue()).decode()
+        return Picture(name=name, png=png, alt=alt, caption=caption)
 
     def _drawn(self, tile: int) -> Image.Image:
         font = ImageFont.load_default(_TEXT)

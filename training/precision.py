@@ -1,11 +1,13 @@
 """In which precision, and how, the networks of a method run while it is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from operator import ge
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training.network import Network
 from training.recipe import Precision, Recipe
@@ -39,8 +41,12 @@ def _computes_bfloat16(device: torch.device) -> bool:
 def running(method: nn.Module, recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Runs the networks of a method as the recipe says, and as before afterwards."""
     networks = [module for module in method.modules() if isinstance(module, Network)]
+    precision = half(recipe.precision, device)
+    guarded = _convolutions(networks) if precision and device.type == "cpu" else []
+    for convolution in guarded:
+        convolution.forward = partial(_convolved, convolution)
     for network in networks:
-        network.precision = half(recipe.precision, device)
+        network.precision = precision
         if recipe.compile:
             mode = "reduce-overhead" if device.type == "cuda" else None
             network.compiled = torch.compile(network.layers, mode=mode)
@@ -49,3 +55,36 @@ def running(method: nn.Module, recipe: Recipe, device: torch.device) -> Iterator
     finally:
         for network in networks:
             network.precision, network.compiled = None, None
+        for convolution in guarded:
+            del convolution.forward
+
+
+def _convolutions(networks: list[Network]) -> list[nn.Module]:
+    kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    return [
+        each for network in networks for each in network.modules() if isinstance(each, kinds)
+    ]
+
+
+def _convolved(convolution: Any, image: Tensor) -> Tensor:
+    """What a convolution gives: in float32 where the kernel is larger than the image.
+
+    There the gradient of the weights in bfloat16 holds memory that nothing was written to
+    (torch 2.13 with oneDNN, any number of dimensions): numbers, or NaN, by chance.
+    """
+    forward = type(convolution).forward
+    sides: Sequence[int] = image.shape[2:]
+    if convolution.transposed:
+        shape = (convolution.stride, convolution.padding, convolution.output_padding)
+        sides = [
+            (side - 1) * stride - 2 * padding + extent + extra
+            for side, extent, stride, padding, extra in zip(
+                sides, convolution.kernel_size, *shape, strict=True
+            )
+        ]
+    if all(map(ge, sides, convolution.kernel_size)):
+        given: Tensor = forward(convolution, image)
+        return given
+    with torch.autocast("cpu", enabled=False):
+        exact: Tensor = forward(convolution, image.float())
+    return exact

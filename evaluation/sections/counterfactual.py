@@ -134,8 +134,8 @@ def _verdict(found: StyleEffect) -> str:
     return "That flips go with the group was not shown"
 
 
-def _pictures(pictures: dict[str, Picture]) -> Iterator[Markup]:
-    for each in pictures.values():
+def _pictures(pictures: Sequence[Picture]) -> Iterator[Markup]:
+    for each in pictures:
         yield Markup(
             '<figure class="scroll" tabindex="0" role="group" aria-label="Picture">'
             '<img src="data:image/png;base64,{}" alt="{}"><figcaption>{}</figcaption></figure>'

@@ -71,5 +71,5 @@ def made_swaps(
 
 def made_counterfactuals(table: pd.DataFrame, **how: float) -> Counterfactuals:
     """The same, checked and with a picture."""
-    picture = Picture(png=PIXEL, alt="one <pixel>", caption="A pixel & no more.")
-    return Counterfactuals.from_table(made_swaps(table, **how), pictures={"swap": picture})
+    picture = Picture(name="swap", png=PIXEL, alt="one <pixel>", caption="A pixel & no more.")
+    return Counterfactuals.from_table(made_swaps(table, **how), pictures=[picture])

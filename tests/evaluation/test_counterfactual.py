@@ -297,7 +297,7 @@ def test_the_section_says_which_pairs_are_not_drawn(monkeypatch):
 def test_what_is_shared_shows_no_picture_and_no_small_group():
     whole = audited(small=4, across=0.2, noise=0.02)
     shared = shareable(whole)
-    assert shared.pictures == {}
+    assert shared.pictures == ()
     hidden = {size.group for size in shared.cohort if size.patients is None}
     for found in shared.counterfactuals:
         if {found.group, found.donor} & hidden or found.group == ALL:

@@ -45,6 +45,33 @@ def test_weights_stay_float32_and_so_does_what_is_exported():
     assert {network.precision for network in networks(method)} == {None}
 
 
+@pytest.mark.parametrize(
+    ("kind", "side", "stride"),
+    [
+        (torch.nn.Conv2d, 1, 2),
+        (torch.nn.Conv3d, 1, 2),
+        (torch.nn.Conv3d, 2, 1),
+        (torch.nn.ConvTranspose2d, 1, 2),
+        (torch.nn.ConvTranspose3d, 1, 2),
+    ],
+)
+def test_gradients_of_kernels_larger_than_the_image_are_right(kind, side, stride):
+    torch.manual_seed(0)
+    layer = kind(16, 8, 3, stride, 1, bias=False)
+    network = Network(layer, 8)
+    image = torch.randn(4, 16, *[side] * (layer.weight.ndim - 2))
+    network(image).square().sum().backward()
+    expected, layer.weight.grad = layer.weight.grad.clone(), None
+    with running(network, Recipe(precision="bfloat16"), CPU):
+        for _ in range(20):
+            # Memory that was used before, as it is during a training.
+            del [torch.full(layer.weight.shape, torch.nan) for _ in range(4)][:]
+            layer.weight.grad = None
+            network(image).square().sum().backward()
+            torch.testing.assert_close(layer.weight.grad, expected, rtol=0.05, atol=0.05)
+    assert "forward" not in vars(layer)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")  # its own
