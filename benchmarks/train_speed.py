@@ -147,7 +147,7 @@ def _alone(
     recipe: Recipe,
 ) -> float:
     method = _method(name, contract, batch)
-    method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has no overload for it alone
     stage = method.stages()[0]
     optimizers = stage.optimizers()
     method.train()

@@ -126,7 +126,7 @@ class _Training:
         reached = (saved.stage, saved.epoch) if saved else (0, 0)
         agree({"data or settings": repr(key), "checkpoint": repr(reached)}, self.method)
         if self.method.contract.dimensions == 2:
-            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has no overload for it alone
         self.device = next(self.method.parameters()).device
         self.images = from_pixels(self.data.pixels, self.device)
         history = saved.history if saved else []

@@ -1,30 +1,20 @@
 """Empirical risk minimisation: the reference that every other method is compared with."""
 
-from collections.abc import Sequence
-
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from training.classifier_method import ClassifierMethod, ClassifierSettings
 from training.imaging import InputContract
-from training.method import Batch, Embedding, Losses, Method, MethodSettings, Stage, adam
+from training.method import Batch, Embedding, Losses
 from training.network import Head
 from training.networks import make_encoder
 
 
-class ErmSettings(MethodSettings):
-    """Settings of ERM. Defaults are those of the ERM CNN of the CLEAR paper.
-
-    Attributes:
-        learning_rate: Of Adam.
-        epochs: Passes over the training rows.
-    """
-
-    learning_rate: float = Field(default=1e-4, gt=0)
-    epochs: int = Field(default=41, ge=1)
+class ErmSettings(ClassifierSettings):
+    """Settings of ERM: those of any classifier."""
 
 
-class Erm(Method):
+class Erm(ClassifierMethod):
     """Cross-entropy on the labels, with the trunk that CLEAR-VAE encodes with.
 
     The weights of the epoch with the highest validation AUROC are kept. Its content code is the
@@ -43,21 +33,6 @@ class Erm(Method):
         super().__init__(settings, contract, classes)
         self.trunk = make_encoder(self.settings.network, contract)
         self.head = Head(self.trunk.width, classes)
-
-    def stages(self) -> Sequence[Stage]:
-        """One stage."""
-        return [
-            Stage(
-                name="classifier",
-                epochs=self.settings.epochs,
-                batch_size=self.settings.batch_size,
-                optimizers=lambda: {"network": adam(self.settings.learning_rate, self)},
-                losses=self.losses,
-                trained=[self],
-                selection="auroc",
-                logits=self.logits,
-            )
-        ]
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy."""

@@ -1,34 +1,29 @@
 """LAM: a classifier whose evidence must be the same for images of one class."""
 
-from collections.abc import Sequence
-
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.classifier_method import ClassifierMethod, ClassifierSettings
 from training.distributed import gather, own
 from training.imaging import InputContract
-from training.method import Batch, Embedding, Losses, Method, MethodSettings, Stage, adam
+from training.method import Batch, Embedding, Losses
 from training.networks import make_encoder
 
 
-class LamSettings(MethodSettings):
+class LamSettings(ClassifierSettings):
     """Settings of LAM, with the network and the training of the ERM CNN of the CLEAR paper.
 
     Attributes:
-        learning_rate: Of Adam.
-        epochs: Passes over the training rows.
         agreement_weight: Weight of the disagreement of evidence, >= 0. The paper tries powers
             of ten from 1e-4 to 1.
     """
 
-    learning_rate: float = Field(default=1e-4, gt=0)
-    epochs: int = Field(default=41, ge=1)
     agreement_weight: float = Field(default=1e-2, ge=0)
 
 
-class Lam(Method):
+class Lam(ClassifierMethod):
     r"""Cross-entropy, and the logit contributions of two images of a class must agree.
 
     .. math:: CE + \lambda \frac1n \sum_i \sum_f
@@ -51,21 +46,6 @@ class Lam(Method):
         super().__init__(settings, contract, classes)
         self.trunk = make_encoder(self.settings.network, contract)
         self.head = nn.Linear(self.trunk.width, classes)
-
-    def stages(self) -> Sequence[Stage]:
-        """One stage."""
-        return [
-            Stage(
-                name="classifier",
-                epochs=self.settings.epochs,
-                batch_size=self.settings.batch_size,
-                optimizers=lambda: {"network": adam(self.settings.learning_rate, self)},
-                losses=self.losses,
-                trained=[self],
-                selection="auroc",
-                logits=self.logits,
-            )
-        ]
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy and disagreement of evidence."""
