@@ -19,9 +19,9 @@ def tables(audit: Audit) -> dict[str, pd.DataFrame]:
     """One table for each kind of finding that there is.
 
     A finding is a row, but a finding that is a curve or a map is as many rows as it has points,
-    numbered from 1 in the column ``point`` and with what holds of all of them repeated. A
-    picture is no finding. Several
-    names in one cell, such as the groups that could not be ranked, are joined by semicolons.
+    numbered from 1 in the column ``point`` and with what holds of all of them repeated.
+    Several names in one cell, such as the groups that could not be ranked, are joined by
+    semicolons. A picture is no finding.
 
     Undefined is empty, numbers are written in full, and a text that a spreadsheet would take
     for a formula is led by an apostrophe.

@@ -99,7 +99,7 @@ def install(app: FastAPI, routes: list[BaseRoute]) -> None:
         schemas |= problem.pop("$defs") | {"Problem": problem}
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
     @app.exception_handler(InputError)
     async def input_error(request: Request, error: InputError) -> JSONResponse:
