@@ -22,7 +22,10 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(Fault(str(path), "no such file", "Check the path."))
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            table = pd.read_parquet(path)
+            kinds = table.dtypes.items()
+            coded = [name for name, kind in kinds if isinstance(kind, pd.CategoricalDtype)]
+            return table.astype(dict.fromkeys(coded, object))
         header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
         table = pd.read_csv(
             path,

@@ -18,8 +18,9 @@ from training.run import execute, load_run
 
 FILES = {
     "audit.json", "cards", "cohort.json", "config.json", "contract.json", "embeddings.parquet",
-    "environment.json", "evidence.jsonl", "history.csv", "model.onnx", "predictions.parquet",
-    "report.html", "shift.json", "split.csv", "tables", "weights.safetensors",
+    "environment.json", "evidence.jsonl", "history.csv", "model.onnx", "outliers.npz",
+    "predictions.parquet", "report.html", "shift.json", "split.csv", "tables",
+    "weights.safetensors",
 }  # fmt: skip
 DRAWN = {"counterfactuals.parquet", "decoder.onnx", "interpolation.png", "swap.png"}
 SHORT = {

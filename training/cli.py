@@ -100,6 +100,18 @@ def counterfactual(
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
+@app.command()
+def bundle(
+    run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+) -> None:
+    """Write a finished run as a MONAI bundle: model, configuration, verdict and card."""
+    from training.bundle import write_bundle
+
+    write_bundle(run, out)
+    Console().print(f"Written: {out}", soft_wrap=True)
+
+
 @cohort_app.command("check")
 def check(
     cohort: Annotated[Path, typer.Argument(help="TOML file of the cohort.")],

@@ -140,6 +140,8 @@ class CohortSchema(Settings):
         label: The label.
         attributes: Name to where it is found.
         missing: Values that mean "not known" in every attribute, besides an empty field.
+        modality: Modalities of the images as DICOM calls them, such as ``DX`` and ``CR``. A
+            model that was trained on them refuses DICOM files of any other; none: it takes all.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
@@ -155,6 +157,7 @@ class CohortSchema(Settings):
     label: LabelSchema
     attributes: dict[str, AttributeSchema] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()
 
     @field_validator("root")
     @classmethod
@@ -216,6 +219,8 @@ class Cohort:
         fingerprint: Hash of the table and of where the pixels come from. A cache made for it
             stays valid.
         left_out: Rows of the manifest that take no part, by declaration.
+        content: The file that an image is, as it lies there; None if images are not files of
+            their own.
     """
 
     schema: CohortSchema
@@ -223,6 +228,7 @@ class Cohort:
     load: Loader
     fingerprint: str
     left_out: int = 0
+    content: Callable[[str], bytes] | None = None
 
     def pixels(self, sample: str, contract: InputContract) -> Pixels:
         """One image, ``[channel, size, size]`` in 0 to 255.

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: Bytes that a deflated file may grow to.
 LARGEST_INFLATED = 512 * 2**20
 
+#: Bytes of it that are held at once to see whether it does.
+INFLATED_PIECE = 16 * 2**20
+
 #: What pydicom and the decoders raise on a damaged file.
 BROKEN = (
     *DAMAGED,
@@ -227,9 +230,12 @@ def _check_deflated(file: BinaryIO, where: str) -> None:
     syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
     if syntax == DeflatedExplicitVRLittleEndian:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        inflater.decompress(file.read(), LARGEST_INFLATED)
-        if inflater.unconsumed_tail:
-            raise too_large(f"more than {LARGEST_INFLATED // 2**20} MiB inflated", where)
+        packed, size = file.read(), 0
+        while packed and not inflater.eof:
+            size += len(inflater.decompress(packed, INFLATED_PIECE))
+            packed = inflater.unconsumed_tail
+            if size > LARGEST_INFLATED:
+                raise too_large(f"more than {LARGEST_INFLATED // 2**20} MiB inflated", where)
         if not inflater.eof:
             raise InputError(Fault(where, "the file is truncated", AGAIN))
     file.seek(0)

@@ -74,6 +74,7 @@ def read_files(
     *,
     parts: Callable[[str], Iterable[str]] = lambda name: (name,),
     source: Iterable[str] = (),
+    whole: bool = False,
 ) -> Cohort:
     """Read the manifest and see that every image is there. The images are not decoded.
 
@@ -84,6 +85,7 @@ def read_files(
         decode: How a file becomes pixels.
         parts: The files that an image consists of; itself alone if not given.
         source: What pixels depend on besides the files, for the fingerprint.
+        whole: Whether each image is one file, which says all that its pixels depend on.
 
     Raises:
         InputError: With every fault of the manifest: columns, ids, labels, attributes, image
@@ -107,7 +109,9 @@ def read_files(
 
     files = (part for image in table["image"] for part in parts(image))
     fingerprint = fingerprint_of(table, [*source, *store.signatures(files)])
-    return Cohort(schema, table, load, fingerprint, left_out + int(unused.sum()))
+    taking_no_part = left_out + int(unused.sum())
+    content = store.read if whole else None
+    return Cohort(schema, table, load, fingerprint, taking_no_part, content)
 
 
 def _found(patterns: pd.Series, names: list[str]) -> pd.Series:

@@ -95,7 +95,10 @@ class Making:
             **{name: version(name) for name in ("torch", "numpy", "onnxruntime", "pandas")},
         }
         contract = ModelContract(
-            input=config.contract, classes=cohort.schema.classes, method=config.method["name"]
+            input=config.contract,
+            classes=cohort.schema.classes,
+            method=config.method["name"],
+            modality=cohort.schema.modality,
         )
         write_text(self.work / "cohort.json", json.dumps(described, indent=1) + "\n")
         write_text(self.work / "environment.json", json.dumps(environment, indent=1) + "\n")

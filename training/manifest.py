@@ -3,6 +3,8 @@
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -17,12 +19,27 @@ from training.cohort import CohortSchema
 #: Faults of one kind that are listed one by one; the rest of them is counted.
 MOST_LISTED = 20
 
+#: The same where a report wants all of them; a file of another table would have millions.
+EVERY = 1000
+
+_most: ContextVar[int] = ContextVar("most", default=MOST_LISTED)
+
+
+@contextmanager
+def every_fault() -> Iterator[None]:
+    """List faults one by one, up to :data:`EVERY` of a kind, while the block runs."""
+    token = _most.set(EVERY)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """A table as text: no value is guessed to be a number, a date or missing.
 
     Args:
-        path: CSV, ``.csv.gz`` or ``.xlsx`` (first sheet; needs openpyxl).
+        path: CSV, ``.tsv``, ``.csv.gz`` or ``.xlsx`` (first sheet; needs openpyxl).
 
     Raises:
         InputError: The file is missing, empty or not such a table, or names a column twice.
@@ -54,7 +71,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         return _read_sheet(path)
     open_ = gzip.open if path.suffix == ".gz" else open
     with open_(path, "rt", encoding="utf-8-sig") as file:
-        return pd.read_csv(file, dtype=str, keep_default_na=False, header=None)
+        separator = "\t" if path.suffix == ".tsv" else ","
+        return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, header=None)
 
 
 def _read_sheet(path: Path) -> pd.DataFrame:
@@ -165,7 +183,7 @@ def table_faults(schema: CohortSchema, manifest: pd.DataFrame, where: str) -> It
 
 def listed(faults: Iterator[Fault], where: str, column: str | None = None) -> Iterator[Fault]:
     """The first faults of one kind, and how many more there are."""
-    yield from islice(faults, MOST_LISTED)
+    yield from islice(faults, _most.get())
     if more := sum(1 for _ in faults):
         yield Fault(where, f"{more:,} more of this kind", "They are not listed.", column=column)
 

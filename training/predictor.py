@@ -40,11 +40,13 @@ class ModelContract(Settings):
         input: Size, channels and fit of the images.
         classes: Class names, in the order of the probabilities.
         method: Name of the method that trained it.
+        modality: Modalities of DICOM files that it takes; none: all.
     """
 
     input: InputContract
     classes: tuple[str, ...]
     method: str
+    modality: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -54,7 +56,9 @@ class Predictor:
         contract: What it takes as input.
         classes: Class names, in the order of the probabilities.
         method: Name of the method that trained it.
+        modality: Modalities of DICOM files that it takes; none: all.
         has_style: Whether it gives style embeddings.
+        code_widths: Numbers in each code, by its name.
         has_decoder: Whether it can draw images from embeddings.
     """
 
@@ -94,8 +98,14 @@ class Predictor:
             ) from None
         known = ModelContract.parse(saved, str(directory / "contract.json"))
         self.contract, self.classes, self.method = known.input, known.classes, known.method
+        self.modality = known.modality
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.has_style = "style" in self._outputs
+        self.code_widths: dict[str, int] = {
+            output.name: output.shape[1]
+            for output in self._session.get_outputs()
+            if output.name in ("content", "style")
+        }
         self._decoder_path, self._options = directory / "decoder.onnx", options
         self.has_decoder = self._decoder_path.is_file()
 
@@ -115,9 +125,12 @@ class Predictor:
             self._block(images[start : start + LARGEST_BATCH])
             for start in range(0, max(len(images), 1), LARGEST_BATCH)
         ]
-        joined = {
-            name: np.concatenate([block[name] for block in blocks]) for name in self._outputs
-        }
+        joined = blocks[0]
+        if len(blocks) > 1:
+            joined = {
+                name: np.concatenate([block[name] for block in blocks])
+                for name in self._outputs
+            }
         return Prediction(joined["probability"], joined["content"], joined.get("style"))
 
     @cached_property
@@ -160,6 +173,7 @@ class Predictor:
         count = len(images)
         if count == 0:
             images = np.zeros((1, *images.shape[1:]), np.uint8)
-        scaled = images.astype(np.float32) / np.float32(255)
+        scaled = images.astype(np.float32)
+        scaled /= np.float32(255)
         values = self._session.run(self._outputs, {"image": scaled})
         return {name: value[:count] for name, value in zip(self._outputs, values, strict=True)}

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,10 +18,13 @@ from evaluation.audit import Audit, audit
 from evaluation.errors import Fault, InputError
 from evaluation.files import write_text
 from evaluation.report import write as write_report
+from evaluation.shift import check_split
 from training.cache import cache_folder, cached_pixels
 from training.cohort import Cohort, read_cohort
 from training.config import RunConfig
+from training.held_out import keep_out
 from training.making import Making, OnStep, Step
+from training.outliers import write_outliers
 
 _FINISHED = "Give the directory of a finished run."
 
@@ -41,9 +44,14 @@ class Run:
     audit: Audit
 
 
-def run_id(config: RunConfig, cohort: Cohort) -> str:
-    """Name of a run: the same for the same config, cohort and version of the program."""
+def run_id(config: RunConfig, cohort: Cohort, split: pd.DataFrame | None = None) -> str:
+    """Name of a run: the same for the same config, cohort and version of the program.
+
+    A split changes it too, unless it is the one that the config draws.
+    """
     parts = [config.resolved().model_dump_json(), cohort.fingerprint, version("evenscan")]
+    if split is not None and not split["split"].equals(split_of(config, cohort)["split"]):
+        parts.append(split.to_csv())
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f"{config.cohort.name}-{config.method['name']}-{digest[:12]}"
 
@@ -71,6 +79,7 @@ def execute(
     directory: Path,
     on_step: OnStep | None = None,
     cohort: Cohort | None = None,
+    split: pd.DataFrame | None = None,
 ) -> Run:
     """Train, predict and audit.
 
@@ -84,6 +93,8 @@ def execute(
         directory: Where the run shall be.
         on_step: Told what is being done.
         cohort: The cohort of the config, if it has been read already.
+        split: Where each of its samples is placed, if that was drawn already; see
+            :func:`split_of`.
 
     Returns:
         The run. The same config on the same machine gives the same weights and the same audit.
@@ -101,7 +112,7 @@ def execute(
     if directory.exists():
         return _existing(config, directory, cohort)
     # Whatever can be wrong with the input shows before the first file is written.
-    split = split_of(config, cohort)
+    split = split_of(config, cohort) if split is None else split
     pixels = cached_pixels(
         cohort,
         config.contract,
@@ -115,6 +126,8 @@ def execute(
         meet()
         making.train(pixels)
         predictions, embeddings = making.predict(pixels)
+        label, placed = cohort.table["label"].to_numpy(), split["split"].to_numpy(str)
+        write_outliers(work, pixels, label, placed, config.seed)
         exchanged = making.exchange(pixels, predictions)
         found = audit(
             predictions,
@@ -188,8 +201,13 @@ def _alone(work: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def split_of(config: RunConfig, cohort: Cohort) -> pd.DataFrame:
+def split_of(config: RunConfig, cohort: Cohort, held_out: Collection[str] = ()) -> pd.DataFrame:
     """Where the shift places each sample.
+
+    Args:
+        config: Of the run.
+        cohort: The cohort of the config.
+        held_out: Patients who must not be learnt from, see :func:`training.held_out.keep_out`.
 
     Returns:
         Indexed by sample, with ``patient`` and ``split`` (train, validation, test or unused).
@@ -200,8 +218,13 @@ def split_of(config: RunConfig, cohort: Cohort) -> pd.DataFrame:
     table = cohort.grouped()
     # Sorted, so that the order of a manifest's rows decides nothing.
     generator = np.random.default_rng([config.seed, _SPLIT_STREAM])
-    placed = config.make_shift().split(table.sort_index(), generator)
-    return table[["patient"]].assign(split=placed.reindex(table.index))
+    shift = config.make_shift()
+    placed = shift.split(table.sort_index(), generator).reindex(table.index)
+    if held_out:
+        placed = check_split(
+            keep_out(placed, table, frozenset(held_out), shift), table["label"], shift
+        )
+    return table[["patient"]].assign(split=placed)
 
 
 # Keeps the chance of the split apart from that of the training, whatever the seed.

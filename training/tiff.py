@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Axes that hold channels, in the letters of tifffile: of one page, and of several.
 CHANNELS = "SC"
 
+#: What tifffile raises on a damaged file.
+BROKEN = (*DAMAGED, TiffFileError, ArithmeticError, AssertionError, MemoryError)
+
 DEFLATE = (COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE)
 READABLE = (COMPRESSION.NONE, COMPRESSION.PACKBITS, COMPRESSION.LZW, *DEFLATE)
 
@@ -62,10 +65,20 @@ def decode_tiff(data: bytes, contract: "InputContract", where: str) -> "Pixels":
                 return decode_with_pillow(data, contract, where, ("TIFF",))
             numbers = _numbers(data, file, contract, where)
             inverted = series.keyframe.photometric == PHOTOMETRIC.MINISWHITE
-    except (*DAMAGED, TiffFileError, ArithmeticError, AssertionError, MemoryError) as error:
+    except BROKEN as error:
         raise InputError(Fault(where, f"the image is damaged ({error})", AGAIN)) from None
     pixels = eight_bit(numbers, where)
     return fitted(255 - pixels if inverted else pixels, contract, where)
+
+
+def first_page(data: bytes) -> TiffPage | None:
+    """The tags of the first page; None if they cannot be read."""
+    try:
+        with TiffFile(BytesIO(data)) as file:
+            page = file.pages.first
+    except BROKEN:
+        return None
+    return page
 
 
 def _an_image(series: TiffPageSeries) -> bool:

@@ -117,7 +117,15 @@ class Dicom(Format):
 
         names = [file.name for files in samples.values() for file in files]
         source = [self.settings.samples, *store.signatures(names)]
-        return Cohort(schema, table, load, fingerprint_of(table, source), int(unused.sum()))
+        fingerprint = fingerprint_of(table, source)
+
+        def content(image: str) -> bytes:
+            return store.read(samples[image][0].name)
+
+        whole = self.settings.samples == "file"
+        return Cohort(
+            schema, table, load, fingerprint, int(unused.sum()), content if whole else None
+        )
 
     def _samples(
         self, found: "list[DicomFile]", hashed: Callable[[str], str]

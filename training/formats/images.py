@@ -22,7 +22,7 @@ class Images(Format):
 
     def read(self, schema: CohortSchema, root: Path) -> Cohort:
         """See :func:`training.image_files.read_files`."""
-        return read_files(schema, self.settings, root, _decoded)
+        return read_files(schema, self.settings, root, _decoded, whole=True)
 
 
 def _decoded(store: ImageStore, image: str, contract: InputContract) -> Pixels:
