@@ -1,50 +1,80 @@
 """Connections, transactions and the schema's version."""
 
-import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-BUSY_MILLISECONDS = 30_000
+from evaluation.errors import Fault, InputError
+from service.engines import engine_of, readers_of, writers_of
+
+#: Pause between two tries to reach a database that does not answer, in seconds.
+PAUSE: Final = 0.5
 
 
 class Database:
-    """One SQLite file in WAL mode: readers never wait, writers wait for each other.
+    """An SQLite file in WAL mode, or a PostgreSQL database.
 
-    The job store keeps its tables in the same file, so that a job and its workflow are recorded
-    in one transaction.
+    In both, readers never wait and writers wait for each other, so that what a writer has read
+    is still true when it writes. The job store keeps its tables in the same database, so that a
+    job and its workflow are recorded in one transaction.
+
+    Attributes:
+        engine: Its connections. One that broke is replaced when it is used next.
+        patience: How long a transaction waits for a database that cannot be reached before it
+            begins, in seconds.
+        on_write: Called with the session of every writing transaction before anything else is
+            done in it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = 0.0) -> None:
         """Prepare connections; none is opened yet."""
-        self.engine = _engine(url)
-        writing = self.engine.execution_options(write=True)
-        self._read = sessionmaker(self.engine, expire_on_commit=False)
-        self._write = sessionmaker(writing, expire_on_commit=False)
-        self._writing = writing
+        self.engine = engine_of(url)
+        self.patience = patience
+        self.on_write: Callable[[Session], None] = lambda session: None
+        self._writers = writers_of(self.engine)
+        self._read = sessionmaker(readers_of(self.engine), expire_on_commit=False)
+        self._write = sessionmaker(self._writers, expire_on_commit=False)
 
     @classmethod
-    def opened(cls, url: str) -> Self:
-        """A database that is there and has the newest schema."""
-        database = cls(url)
-        if database.engine.url.database:
+    def opened(cls, url: str, *, patience: float = 0.0) -> Self:
+        """A database that is there and has the newest schema.
+
+        Raises:
+            InputError: It cannot be reached, or not be written to.
+        """
+        database = cls(url, patience=patience)
+        if not database.is_postgresql and database.engine.url.database:
             Path(database.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        database.upgrade()
+        try:
+            database.upgrade()
+        except OperationalError as error:
+            database.close()
+            found = f"it cannot be opened: {str(error.orig).partition(chr(10))[0]}"
+            remedy = "Start it, or correct EVENSCAN_DATABASE_URL or EVENSCAN_HOME."
+            # The address without its password.
+            raise InputError(Fault(str(database.engine.url), found, remedy)) from error
         return database
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is served by PostgreSQL."""
+        return self.engine.dialect.name == "postgresql"
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database."""
-        with self._read() as session:
+        with self._begun(self._read) as session:
             yield session
 
     @contextmanager
@@ -52,17 +82,42 @@ class Database:
         """A transaction that holds the write lock from its start, so that what it reads is
         still true when it writes. Committed at the end, rolled back on an error.
         """  # noqa: D205
-        with self._write.begin() as session:
+        with self._begun(self._write) as session:
+            self.on_write(session)
             yield session
+            session.commit()
+
+    @contextmanager
+    def _begun(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
+        """A session whose transaction has begun, as soon as the database can be reached."""
+        deadline = time.monotonic() + self.patience
+        while True:
+            with sessions() as session:
+                try:
+                    session.connection()
+                except OperationalError:
+                    if time.monotonic() >= deadline:
+                        raise
+                else:
+                    yield session
+                    return
+            time.sleep(PAUSE)
+
+    def clock(self, session: Session) -> datetime:
+        """What time it is for the database: processes of several machines agree on it."""
+        if not self.is_postgresql:
+            return datetime.now(UTC)
+        moment: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return moment.astimezone(UTC)
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to a revision. Several processes may do so at once; one does the work."""
-        with self._writing.begin() as connection:
+        with self._writers.begin() as connection:
             command.upgrade(_configuration(connection), revision)
 
     def downgrade(self, revision: str) -> None:
         """Migrate down to a revision; ``base`` removes everything."""
-        with self._writing.begin() as connection:
+        with self._writers.begin() as connection:
             command.downgrade(_configuration(connection), revision)
 
     def at_head(self) -> bool:
@@ -80,40 +135,6 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(url)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: object) -> None:
-        # SQLAlchemy begins the transactions itself, below; the driver would begin them late.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        _use_write_ahead_log(connection)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that reads first and then writes fails if another one wrote between.
-        write = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Let readers go on while somebody writes. The file remembers it."""
-    deadline = time.monotonic() + BUSY_MILLISECONDS / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            # While the file is new SQLite does not wait for others that do the same.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
 
 
 def _configuration(connection: Connection | None = None) -> Config:

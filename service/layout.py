@@ -1,5 +1,6 @@
 """Where the service keeps what, below its home."""
 
+from service.probe import lock_of
 from service.settings import ServiceSettings
 
 
@@ -11,7 +12,8 @@ class Layout:
         audits: Audits, by id.
         uploads: What requests brought, by job.
         jobs: Runs while they are trained, by job.
-        lock: File that a running worker holds.
+        access: The access log, a file a day.
+        lock: File that a running worker of this name holds.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -20,6 +22,7 @@ class Layout:
         self.audits = settings.home / "audits"
         self.uploads = settings.home / "uploads"
         self.jobs = settings.home / "jobs"
-        self.lock = settings.home / "worker.lock"
-        for folder in (self.models, self.audits, self.uploads, self.jobs):
+        self.access = settings.home / "access"
+        self.lock = lock_of(settings.home, settings.executor)
+        for folder in (self.models, self.audits, self.uploads, self.jobs, self.lock.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,8 @@ import os
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,7 +17,10 @@ from evaluation.settings import faults_of
 PREFIX = "EVENSCAN_"
 
 #: Variables with the prefix that other packages read.
-FOREIGN = frozenset({"EVENSCAN_DATA", "EVENSCAN_CACHE"})
+FOREIGN = frozenset({"EVENSCAN_DATA", "EVENSCAN_CACHE", "EVENSCAN_URL", "EVENSCAN_KEY"})
+
+#: How the addresses of databases begin.
+DATABASES: Final = ("sqlite:///", "postgresql+psycopg://")
 
 
 class ServiceSettings(BaseSettings):
@@ -25,19 +29,42 @@ class ServiceSettings(BaseSettings):
     Attributes:
         home: Folder that holds everything the service keeps: the database, model versions,
             audits, uploads and running jobs. API and worker share it.
-        database_url: SQLAlchemy address of a SQLite file. Default: ``evenscan.db`` in ``home``.
-        host: Address to listen on. Other than loopback only with an ``api_key``.
+        database_url: SQLAlchemy address, ``sqlite:///FILE`` or
+            ``postgresql+psycopg://USER:PASSWORD@HOST/NAME``. Default: ``evenscan.db`` in
+            ``home``.
+        store_url: Where finished folders are kept, ``s3://BUCKET/PREFIX``; credentials and
+            region come from the AWS_* variables. Default: in ``home``.
+        store_endpoint: Address of a store that speaks S3 and is not Amazon's.
+        host: Address to listen on. An open service listens on loopback only.
         port: Port to listen on; 0 takes a free one.
-        api_key: Key that every request has to carry, but for health and documentation. Not
-            set: the service is open, and refuses to listen on anything but loopback.
+        open: Whether requests need no key. Off by default: everything but health and
+            documentation is denied without one.
+        oidc_issuer: Address of the OpenID provider whose bearer tokens are taken beside keys.
+        oidc_audience: Whom its tokens must be made out to.
+        oidc_roles: Claim that holds the role, or a list with it; dots go into objects.
+        rate: Most requests of one key, such as ``1200/minute``, or several of them with
+            semicolons; ``none``: no limit.
         cohorts: Folder of the cohort TOML files that a retrain request may name.
+        folders: Folder below which cohorts may be registered in place; none: they may not.
         policy: Name or file of the gate's policy for retrain requests that carry none.
         max_body_bytes: Largest request body, in bytes; 64 MiB by default.
+        max_upload_bytes: Largest cohort that is uploaded, in bytes; 20 GiB by default.
+        max_unpacked_bytes: Largest uploaded cohort once it is unpacked, in bytes.
         max_images: Most images in one request.
+        max_waiting: Most images that wait for a model; a request beyond them is answered 503.
         models_in_memory: How many model versions stay loaded; the least recently used one goes
             first.
+        body_seconds: How long a request may take to send its headers and the next piece of its
+            body, before the connection is closed.
+        secret: Key under which patient identifiers are hashed and webhooks are signed. Default:
+            made at first use, in the file ``secret`` of ``home``.
+        webhook_hosts: Hosts that a webhook may go to, with commas; none: no webhooks.
+        keep_days: How long what a failed or cancelled job was given is kept for a retry.
+        log: ``text``, or ``json`` for one object a line.
         executor: Name of the worker to the job store. A worker that comes back under the same
             name takes up what it left behind.
+        heartbeat_seconds: How often a worker says that it lives.
+        takeover_seconds: After how long a silence its jobs are given to another worker.
         check_seconds: How long a request for a job waits for the worker to check it.
         poll_seconds: How often the worker looks for new jobs, and the API for an answer.
         progress_seconds: Shortest time between two writes of a job's progress.
@@ -49,15 +76,32 @@ class ServiceSettings(BaseSettings):
 
     home: Path = Path(".evenscan")
     database_url: str = ""
+    store_url: str = ""
+    store_endpoint: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    api_key: SecretStr | None = Field(default=None, min_length=16)
+    open: bool = False
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    oidc_roles: str = "roles"
+    rate: str = "1200/minute"
     cohorts: Path = Path("cohorts")
+    folders: Path | None = None
     policy: Path | None = None
     max_body_bytes: int = Field(default=64 * 2**20, ge=1)
+    max_upload_bytes: int = Field(default=20 * 2**30, ge=1)
+    max_unpacked_bytes: int = Field(default=100 * 2**30, ge=1)
     max_images: int = Field(default=64, ge=1)
+    max_waiting: int = Field(default=256, ge=1)
     models_in_memory: int = Field(default=4, ge=1)
+    body_seconds: float = Field(default=30, gt=0)
+    secret: SecretStr | None = Field(default=None, min_length=32)
+    webhook_hosts: str = ""
+    keep_days: float = Field(default=7, ge=0)
+    log: Literal["text", "json"] = "text"
     executor: str = Field(default="worker-1", min_length=1)
+    heartbeat_seconds: float = Field(default=5, gt=0)
+    takeover_seconds: float = Field(default=30, gt=0)
     check_seconds: float = Field(default=30, gt=0)
     poll_seconds: float = Field(default=0.2, gt=0)
     progress_seconds: float = Field(default=0.5, ge=0)
@@ -78,7 +122,22 @@ class ServiceSettings(BaseSettings):
             raise InputError(*faults)
         return settings
 
-    @field_validator("home", "cohorts", "policy")
+    @field_validator("rate")
+    @classmethod
+    def _rate(cls, rate: str) -> str:
+        """A limit that cannot be read is told of at the start, not at the first request."""
+        if rate not in ("", "none"):
+            from limits import parse_many
+
+            try:
+                fits = all(each.amount for each in parse_many(rate))
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ValueError("give how many per second, minute, hour or day, or none")
+        return rate
+
+    @field_validator("home", "cohorts", "folders", "policy")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Paths do not change their meaning with the working directory of a process."""
@@ -86,26 +145,27 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.database_url and not self.database_url.startswith("sqlite:///"):
+        if self.database_url and not self.database_url.startswith(DATABASES):
+            raise ValueError(f"database_url must begin with {' or '.join(DATABASES)}")
+        if self.store_url and not self.store_url.startswith("s3://"):
+            raise ValueError("store_url must begin with s3://")
+        if self.open and not is_loopback(self.host):
             raise ValueError(
-                "database_url must begin with sqlite:///; other databases come later"
+                f"an open service listens on loopback only, not on {self.host}; unset "
+                f"{PREFIX}OPEN and make keys with 'evenscan keys create'"
             )
-        if self.api_key is None and not is_loopback(self.host):
-            raise ValueError(
-                f"without an api_key the service listens on loopback only, not on {self.host}; "
-                f"set {PREFIX}API_KEY"
-            )
+        if bool(self.oidc_issuer) != bool(self.oidc_audience):
+            raise ValueError("oidc_issuer and oidc_audience belong together")
+        if self.oidc_issuer and not trustworthy(self.oidc_issuer):
+            raise ValueError("oidc_issuer must begin with https://, or be at this machine")
+        if self.takeover_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError("takeover_seconds must be at least three times heartbeat_seconds")
         return self
 
     @property
     def database(self) -> str:
         """Address of the database, also of the job store."""
         return self.database_url or f"sqlite:///{self.home / 'evenscan.db'}"
-
-    @property
-    def open(self) -> bool:
-        """Whether requests need no key."""
-        return self.api_key is None
 
     def environment(self) -> dict[str, str]:
         """Variables that give another process these settings."""
@@ -129,6 +189,21 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def trustworthy(address: str) -> bool:
+    """Whether nobody between here and a web address can change what it says.
+
+    >>> trustworthy("https://login.example.org"), trustworthy("http://login.example.org")
+    (True, False)
+    """
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    secured = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return bool(host) and secured
 
 
 def _unknown_variables(model: type[ServiceSettings]) -> list[Fault]:

@@ -6,10 +6,10 @@ from evaluation.errors import InputError
 from service.settings import ServiceSettings
 
 
-def test_defaults_are_open_on_loopback(tmp_path, monkeypatch):
+def test_defaults_ask_for_a_key_on_loopback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = ServiceSettings.read()
-    assert (settings.host, settings.port, settings.open) == ("127.0.0.1", 8000, True)
+    assert (settings.host, settings.port, settings.open) == ("127.0.0.1", 8000, False)
     assert settings.database == f"sqlite:///{tmp_path}/.evenscan/evenscan.db"
 
 
@@ -30,12 +30,24 @@ def test_every_fault_is_listed(monkeypatch):
 
 
 def test_another_process_gets_the_same(tmp_path, monkeypatch):
-    settings = ServiceSettings.read(home=tmp_path, api_key="0123456789abcdef", port=0)
+    settings = ServiceSettings.read(
+        home=tmp_path, secret="0123456789abcdef" * 2, open=True, port=0
+    )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert ServiceSettings.read() == settings
 
 
-def test_other_databases_are_refused():
-    with pytest.raises(InputError, match="sqlite"):
-        ServiceSettings.read(database_url="postgresql://localhost/evenscan")
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"database_url": "mysql://localhost/evenscan"}, r"sqlite:///.*postgresql\+psycopg://"),
+        ({"store_url": "https://bucket"}, "s3://"),
+        ({"open": True, "host": "0.0.0.0"}, "listens on loopback only, not on 0.0.0.0"),
+        ({"oidc_issuer": "https://id.example.org"}, "belong together"),
+        ({"takeover_seconds": 10.0}, "at least three times"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given, found):
+    with pytest.raises(InputError, match=found):
+        ServiceSettings.read(**given)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service.migrations.append_only import keep, release
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -48,12 +50,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_alias_events_alias"), "alias_events", ["alias"])
-    for change in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER alias_events_keep_{change.lower()} BEFORE {change} "
-            "ON alias_events "
-            "BEGIN SELECT RAISE(ABORT, 'alias events are added, never changed'); END"
-        )
+    keep("alias_events", "alias events")
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(), nullable=False),
@@ -90,5 +87,6 @@ def downgrade() -> None:
     """Remove the tables with all they hold."""
     op.drop_table("audits")
     op.drop_table("jobs")
+    release("alias_events")
     op.drop_table("alias_events")
     op.drop_table("model_versions")
