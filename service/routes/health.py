@@ -1,15 +1,16 @@
-"""Whether the service is alive, and whether it can answer."""
+"""Whether the service is alive, has started, and can answer. Anybody may ask."""
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from service.registry import CHAMPION
-from service.services import Parts, Services
+from service.readiness import OK
+from service.services import Parts
 
 router = APIRouter(prefix="/health", tags=["health"])
+
+CHECKS = {"database": "ok", "migrations": "ok", "champion": "ok", "queue": "ok", "store": "ok"}
 
 
 class Live(BaseModel):
@@ -22,7 +23,26 @@ class Ready(BaseModel):
     """What was checked."""
 
     status: Literal["ready", "not ready"]
-    checks: dict[str, str] = Field(description="'ok', or what is wrong, by check.")
+    checks: dict[str, str] = Field(
+        description="'ok', or what is wrong, by check.",
+        examples=[CHECKS | {"access log": "ok"}],
+    )
+
+
+UNREADY: dict[int | str, dict[str, Any]] = {
+    503: {
+        "model": Ready,
+        "description": "Not ready",
+        "content": {
+            "application/json": {
+                "example": {
+                    "status": "not ready",
+                    "checks": CHECKS | {"database": "failed with OperationalError"},
+                }
+            }
+        },
+    }
+}
 
 
 @router.get("/live")
@@ -31,33 +51,24 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/ready", responses={503: {"model": Ready, "description": "Not ready"}})
+@router.get("/ready", responses=UNREADY)
 def ready(parts: Parts, response: Response) -> Ready:
-    """Whether the database answers, has the newest schema, and the champion can be loaded."""
-    checks = {
-        "database": _checked(parts.database.ping),
-        "migrations": _checked(lambda: _migrated(parts)),
-        "champion": _checked(lambda: _champion(parts)),
-    }
-    healthy = all(result == "ok" for result in checks.values())
+    """Whether requests should be sent here.
+
+    They should if the database answers and has the newest schema, the champion is loaded, the
+    queue has room, the store can be reached, the access log can be written, and the service is
+    not about to stop. What was found is at most a second old.
+    """
+    return _answer(parts.readiness.found(), response)
+
+
+@router.get("/startup", responses=UNREADY)
+def startup(parts: Parts, response: Response) -> Ready:
+    """Whether the service has started: it has once loaded the champion, if there is one."""
+    return _answer(parts.readiness.started(), response)
+
+
+def _answer(checks: dict[str, str], response: Response) -> Ready:
+    healthy = all(found == OK for found in checks.values())
     response.status_code = 200 if healthy else 503
     return Ready(status="ready" if healthy else "not ready", checks=checks)
-
-
-def _checked(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception as error:  # noqa: BLE001  whatever it is, the service is not ready
-        # The text of an error may hold paths; its kind is enough for a probe.
-        return f"failed with {type(error).__name__}"
-    return "ok"
-
-
-def _migrated(parts: Services) -> None:
-    if not parts.database.at_head():
-        raise RuntimeError("the schema is not the newest")
-
-
-def _champion(parts: Services) -> None:
-    if parts.registry.champion() is not None:
-        parts.runtime.model(CHAMPION)

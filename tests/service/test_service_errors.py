@@ -1,12 +1,15 @@
 """Every error has one body, RFC 9457; each source of errors is hit once."""
 
+import errno
 import json
 import re
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse
 from fastapi.testclient import TestClient
 from service_samples import HERE, is_problem
+from sqlalchemy.exc import OperationalError
 
 from service import errors
 from service.app import create_app
@@ -28,9 +31,9 @@ def test_unknown_thing(empty, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/models", "GET"),
-        ("DELETE", "/v1/audits", "POST"),
-        ("POST", "/health/live", "GET"),
+        ("PUT", "/v1/models", "GET, HEAD"),
+        ("DELETE", "/v1/audits", "GET, HEAD, POST"),
+        ("POST", "/health/live", "GET, HEAD"),
         ("GET", "/v1/models/1/promote", "POST"),
     ],
 )
@@ -49,7 +52,7 @@ def test_two_routes_on_one_path_are_both_allowed():
     errors.install(app, router.routes)
     response = TestClient(app).put("/thing")
     is_problem(response, 405)
-    assert response.headers["allow"] == "GET, POST"
+    assert response.headers["allow"] == "GET, HEAD, POST"
 
 
 def test_malformed_json(empty):
@@ -58,14 +61,15 @@ def test_malformed_json(empty):
     assert is_problem(response, 400)["errors"][0]["found"] == "it is not JSON"
 
 
-def test_malformed_multipart(empty):
+def test_malformed_multipart(served):
     headers = {"content-type": "multipart/form-data; boundary=x"}
-    is_problem(empty.client.post("/v1/predictions", content=b"nope", headers=headers), 400)
+    is_problem(served.client.post("/v1/predictions", content=b"nope", headers=headers), 400)
 
 
 @pytest.mark.parametrize("path", ["/v1/predictions", "/v1/embeddings", "/v1/audits"])
-def test_wrong_media_type(empty, path):
-    is_problem(empty.client.post(path, json={}), 415)
+def test_wrong_media_type(served, path):
+    headers = {"content-type": "application/xml"}
+    is_problem(served.client.post(path, content=b"<a/>", headers=headers), 415)
 
 
 def test_missing_part_is_named(empty):
@@ -76,12 +80,12 @@ def test_missing_part_is_named(empty):
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_body_too_large(tmp_path, declared):
-    settings = ServiceSettings.read(home=tmp_path, max_body_bytes=1000)
+    settings = ServiceSettings.read(home=tmp_path, max_body_bytes=1000, open=True)
     body = b"x" * 600
     content = body + body if declared else iter([body, body])
     headers = {"content-type": "multipart/form-data; boundary=x"}
     with TestClient(create_app(settings), base_url=HERE) as client:
-        response = client.post("/v1/predictions", content=content, headers=headers)
+        response = client.post("/v1/audits", content=content, headers=headers)
     assert "1000 bytes" in is_problem(response, 413)["detail"]
 
 
@@ -99,7 +103,7 @@ def test_every_route_documents_its_errors(settings):
     document = create_app(settings).openapi()
     assert "Problem" in document["components"]["schemas"]
     for path, methods in document["paths"].items():
-        if path.startswith("/health"):
+        if "/health/" in path:
             continue
         for operation in methods.values():
             responses = operation["responses"]
@@ -113,3 +117,49 @@ def test_references_of_the_description_lead_somewhere(settings):
     document = create_app(settings).openapi()
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
     assert names <= set(document["components"]["schemas"])
+
+
+def test_the_database_is_gone(empty, monkeypatch):
+    def gone():
+        raise OperationalError("SELECT", {"patient": "Jane Doe"}, Exception("Jane Doe"))
+
+    monkeypatch.setattr(empty.services.database, "read", gone)
+    response = empty.client.get("/v1/jobs/x")
+    body = is_problem(response, 503)
+    assert body["type"] == "urn:evenscan:problem:database"
+    assert response.headers["retry-after"] == "5"
+    assert "Jane" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 503), (errno.EDQUOT, 503), (errno.EIO, 500)]
+)
+def test_the_disk_is_full(empty, monkeypatch, number, status):
+    def fail(name):
+        raise OSError(number, "it does not work", "/home/somebody")
+
+    monkeypatch.setattr(empty.services.jobs, "get", fail)
+    response = empty.client.get("/v1/jobs/x")
+    body = is_problem(response, status)
+    assert (body["type"] == "urn:evenscan:problem:disk-full") == (status == 503)
+    assert "somebody" not in response.text
+
+
+def test_what_the_framework_says_in_plain_text_is_a_problem(tmp_path):
+    (tmp_path / "file").write_text("text")
+    app = FastAPI()
+    app.add_api_route("/file", lambda: FileResponse(tmp_path / "file"))
+    app.add_middleware(errors.Problems)
+    client = TestClient(app)
+    is_problem(client.get("/file", headers={"Range": "bytes=x"}), 400)
+    refused = client.get("/file", headers={"Range": "bytes=9-"})
+    is_problem(refused, 416)
+    assert refused.headers["content-range"] == "bytes */4"
+    assert client.get("/file").text == "text"
+
+
+def test_a_problem_of_a_kind_has_its_title(empty):
+    body = is_problem(empty.client.get("/v1/jobs", params={"limit": 0}), 422)
+    assert body["type"] == "urn:evenscan:problem:invalid-input"
+    assert body["title"] == "The input has faults"
+    assert is_problem(empty.client.get("/v1/jobs/x"), 404)["type"] == "about:blank"
