@@ -1,18 +1,18 @@
 """Embeddings of images."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from evaluation.errors import Fault, InputError
-from service.errors import documented
-from service.images import Chosen, Images, UsedModel, used
-from service.services import takes
+from service.access import needs
+from service.aliases import CHAMPION
+from service.forms import accepted, arrow_answer, codes, json_answer, npy_answer, used
+from service.inference import ModelName, Part, UsedModel, answers, check_part, takes
+from service.inputs import ARROW, NPY
+from service.services import Parts
 
-router = APIRouter(prefix="/v1/embeddings", tags=["inference"])
-
-Part = Literal["content", "style", "both"]
+router = APIRouter(prefix="/v1/embeddings", tags=["inference"], dependencies=[needs("infer")])
 
 
 class ImageEmbedding(BaseModel):
@@ -20,11 +20,10 @@ class ImageEmbedding(BaseModel):
 
     image: str = Field(description="Name of the file.")
     content: list[float] | None = Field(
-        default=None, description="What the diagnosis is read from. Null if not asked for."
+        description="What the diagnosis is read from. Null if not asked for."
     )
     style: list[float] | None = Field(
-        default=None,
-        description="Everything else. Null if not asked for, or if the model has no such code.",
+        description="Everything else. Null if not asked for, or if the model has no such code."
     )
 
 
@@ -35,30 +34,36 @@ class EmbeddingAnswer(BaseModel):
     embeddings: list[ImageEmbedding]
 
 
-@router.post(
-    "", responses=documented(400, 415, 422), dependencies=[takes("multipart/form-data")]
-)
-def embed(
-    images: Images,
-    model: Chosen,
+@router.post("", responses=answers(EmbeddingAnswer), openapi_extra=takes("images"))
+async def embed(
+    request: Request,
+    parts: Parts,
+    model: ModelName = CHAMPION,
     part: Annotated[Part, Query(description="Which code.")] = "both",
-) -> EmbeddingAnswer:
-    """The content code, the style code or both, for each image."""
-    if part == "style" and not model.predictor.has_style:
-        found = f"the method '{model.version.method}' has no style code"
-        remedy = "Ask for the content, or for another model."
-        raise InputError(Fault("query", found, remedy, column="part"))
-    prediction = model.predict(images)
-    content = prediction.content if part != "style" else None
-    style = prediction.style if part != "content" else None
-    return EmbeddingAnswer(
-        model=used(model),
-        embeddings=[
-            ImageEmbedding(
-                image=name,
-                content=None if content is None else content[row].tolist(),
-                style=None if style is None else style[row].tolist(),
-            )
-            for row, (name, _) in enumerate(images)
-        ],
-    )
+) -> Response:
+    """The content code, the style code or both, for each image.
+
+    As a numpy array: one row an image, content before style.
+    """
+    form = accepted(request)
+    chosen = await parts.runtime.find(model)
+    check_part(chosen, part)
+    given = await parts.engine.read(request, chosen)
+    rows = await parts.engine.ask(request, chosen, given)
+    if form == NPY:
+        return npy_answer(chosen, codes(rows, part))
+    wanted = [name for name in ("content", "style") if part in (name, "both") and name in rows]
+    if form == ARROW:
+        return arrow_answer(
+            chosen, {"image": given.names, **{name: rows[name] for name in wanted}}
+        )
+    embeddings = [
+        {
+            "image": name,
+            **{
+                code: rows[code][k] if code in wanted else None for code in ("content", "style")
+            },
+        }
+        for k, name in enumerate(given.names)
+    ]
+    return json_answer({"model": used(chosen), "embeddings": embeddings})

@@ -1,13 +1,35 @@
 """Predictions of images."""
 
-from fastapi import APIRouter
+from collections import Counter
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from service.errors import documented
-from service.images import Chosen, Images, UsedModel, used
-from service.services import takes
+from service.access import needs
+from service.aliases import CHAMPION
+from service.batcher import Rows
+from service.forms import accepted, arrow_answer, json_answer, npy_answer, rounded, used
+from service.inference import ModelName, UsedModel, answers, takes
+from service.inputs import ARROW, NPY
+from service.runtime import LoadedModel
+from service.services import Parts
+from training.weak_groups import Weaknesses
 
-router = APIRouter(prefix="/v1/predictions", tags=["inference"])
+router = APIRouter(prefix="/v1/predictions", tags=["inference"], dependencies=[needs("infer")])
+
+#: What ``farther`` means, said with every answer.
+MEANING: Final = (
+    "farther: the share of this version's validation images that are at least as far from its "
+    "training images as this one, by Mahalanobis distance to the nearest class mean in content "
+    "space. Near 0, the image is unlike those that the model was validated with, and its "
+    "probability means little. Of images like those, at most a share p has p or less."
+)
+
+UNKNOWN: Final = (
+    "farther is not known: the run of this version was made without outliers.npz, or had fewer "
+    "than 20 validation images. Train it anew to have it."
+)
 
 
 class ImagePrediction(BaseModel):
@@ -16,6 +38,10 @@ class ImagePrediction(BaseModel):
     image: str = Field(description="Name of the file.")
     probability: dict[str, float] = Field(description="By class, in [0, 1]; they sum to 1.")
     decision: str = Field(description="The class that is decided at the threshold.")
+    farther: float | None = Field(
+        description="Share of validation images at least as far from the training images, in "
+        "(0, 1]. Null if not known."
+    )
 
 
 class PredictionAnswer(BaseModel):
@@ -27,26 +53,62 @@ class PredictionAnswer(BaseModel):
         "by the audit of the model's run. Null if there are not two classes."
     )
     classes: list[str]
+    groups: Weaknesses = Field(description="What the audit of this version says of groups.")
+    meaning: str = Field(description="How 'farther' is to be read, or why it is not known.")
     predictions: list[ImagePrediction]
 
 
-@router.post(
-    "", responses=documented(400, 415, 422), dependencies=[takes("multipart/form-data")]
-)
-def predict(images: Images, model: Chosen) -> PredictionAnswer:
-    """Probability of each class and the decision, for each image."""
-    probability = model.predict(images).probability.tolist()
+@router.post("", responses=answers(PredictionAnswer), openapi_extra=takes("images"))
+async def predict(request: Request, parts: Parts, model: ModelName = CHAMPION) -> Response:
+    """Probability of each class and the decision, for each image.
+
+    Images that do not fit what the model takes are refused: smaller ones, grey ones where it
+    takes colours, colours of print, other modalities, and those that show nothing.
+    """
+    form = accepted(request)
+    chosen = await parts.runtime.find(model)
+    given = await parts.engine.read(request, chosen)
+    rows = await parts.engine.ask(request, chosen, given)
+    decisions = chosen.decided(rows)
+    for decision, count in Counter(decisions).items():
+        parts.metrics.predicted(chosen.version.id, decision, count)
+    if form == NPY:
+        return npy_answer(chosen, rows["probability"])
+    if form == ARROW:
+        return arrow_answer(chosen, _columns(chosen, given.names, rows, decisions))
+    return json_answer(_said(chosen, given.names, rows, decisions))
+
+
+def _columns(
+    model: LoadedModel, names: list[str], rows: Rows, decisions: list[str]
+) -> dict[str, Any]:
+    probability = {
+        f"probability_{name}": rows["probability"][:, k]
+        for k, name in enumerate(model.predictor.classes)
+    }
+    farther = {"farther": rows["farther"]} if "farther" in rows else {}
+    return {"image": names, **probability, "decision": decisions, **farther}
+
+
+def _said(
+    model: LoadedModel, names: list[str], rows: Rows, decisions: list[str]
+) -> dict[str, Any]:
     classes = model.predictor.classes
-    return PredictionAnswer(
-        model=used(model),
-        threshold=model.threshold,
-        classes=list(classes),
-        predictions=[
-            ImagePrediction(
-                image=name,
-                probability=dict(zip(classes, row, strict=True)),
-                decision=model.decide(row),
-            )
-            for (name, _), row in zip(images, probability, strict=True)
+    shares = rounded(rows["farther"]) if "farther" in rows else [None] * len(names)
+    each = zip(names, rows["probability"].tolist(), decisions, shares, strict=True)
+    return {
+        "model": used(model),
+        "threshold": model.threshold,
+        "classes": classes,
+        "groups": model.groups,
+        "meaning": MEANING if "farther" in rows else UNKNOWN,
+        "predictions": [
+            {
+                "image": name,
+                "probability": dict(zip(classes, probability, strict=True)),
+                "decision": decision,
+                "farther": share,
+            }
+            for name, probability, decision, share in each
         ],
-    )
+    }
