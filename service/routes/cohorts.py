@@ -1,0 +1,269 @@
+"""Cohorts: uploaded or registered, listed, reported, removed."""
+
+import json
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+from starlette.datastructures import FormData, UploadFile
+
+from evaluation.errors import Fault, InputError, unknown_name
+from evaluation.settings import parse_toml, read_toml
+from service.access import asking, needs
+from service.cohort_page import cohort_page
+from service.errors import documented, not_found
+from service.forms import accepted
+from service.pages import Asked, Page, page
+from service.queue import new_id
+from service.services import Parts, Services
+from service.settings import ServiceSettings
+from service.submissions import Accepted, submit
+from service.tables import Cohort
+from service.uploads import receive, receiving
+
+router = APIRouter(prefix="/v1/cohorts", tags=["cohorts"], dependencies=[needs("read")])
+
+#: A report brings its styles along and loads nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+FORM = {
+    "type": "object",
+    "required": ["manifest", "images"],
+    "properties": {
+        "schema": {"type": "string", "format": "binary", "description": "Cohort TOML file."},
+        "schema_name": {"type": "string", "description": "Instead: one that the service has."},
+        "manifest": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "CSV, TSV or XLSX that the schema names; repeated for joined ones.",
+        },
+        "images": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "Zip of PNG, JPEG, TIFF or DICOM files; may be repeated.",
+        },
+    },
+}
+FOLDER = {
+    "type": "object",
+    "required": ["folder"],
+    "properties": {
+        "schema": {"type": "object", "description": "What the cohort's TOML says."},
+        "schema_name": {"type": "string", "description": "Instead: one that the service has."},
+        "folder": {"type": "string", "description": "Below EVENSCAN_FOLDERS."},
+    },
+}
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": FORM},
+            "application/json": {"schema": FOLDER},
+        },
+    }
+}
+
+
+class Described(BaseModel):
+    """A cohort that the service holds."""
+
+    id: str = Field(description="Name and version; the same content has the same.")
+    name: str
+    fingerprint: str
+    samples: int
+    patients: int
+    registered: bool = Field(description="Whether it stays in a folder of the hospital.")
+    who: str
+    job: str
+    created: datetime
+
+    @classmethod
+    def of(cls, row: Cohort) -> Self:
+        """Describe a row."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            fingerprint=row.fingerprint,
+            samples=row.report["samples"],
+            patients=row.report["patients"],
+            registered=row.source is not None,
+            who=row.who,
+            job=row.job,
+            created=row.created,
+        )
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=documented(400, 413, 415, 422, 503),
+    dependencies=[needs("train")],
+    openapi_extra=BODY,
+)
+async def add_cohort(parts: Parts, request: Request, response: Response) -> Accepted:
+    """Upload a cohort, or register a folder.
+
+    Patients are replaced by keyed hashes, columns that the schema does not name are dropped,
+    and image files are stripped of what they say besides their pixels, before it is kept.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        body = _object(await request.body())
+        return await run_in_threadpool(_register, parts, request, response, body)
+    if kind != "multipart/form-data":
+        detail = f"The body is {kind or 'of no declared type'}. Send "
+        raise HTTPException(415, f"{detail}multipart/form-data or application/json.")
+    with receiving(parts.settings.home) as folder:
+        form = await receive(request, folder)
+        return await run_in_threadpool(_upload, parts, request, response, form, folder)
+
+
+@router.get("", responses=documented(422))
+def list_cohorts(parts: Parts, asked: Asked, name: str | None = None) -> Page[Described]:
+    """Cohorts, the newest first; all of them, or the versions of one data set."""
+    rows = parts.cohorts.list(asked, name)
+    return page(rows, asked, Described.of, lambda row: [row.created.isoformat(), row.id])
+
+
+@router.get("/{cohort}", responses=documented(404))
+def get_cohort(parts: Parts, cohort: str) -> Described:
+    """One cohort."""
+    return Described.of(_row(parts, cohort))
+
+
+@router.get(
+    "/{cohort}/report",
+    response_model=dict[str, Any],
+    responses=documented(404, 406),
+)
+def get_cohort_report(parts: Parts, cohort: str, request: Request) -> Any:
+    """What is in a cohort, as JSON, or as a page for people if that is accepted rather."""
+    row = _row(parts, cohort)
+    if accepted(request, ("application/json", "text/html")) == "text/html":
+        return HTMLResponse(cohort_page(row), headers={"Content-Security-Policy": POLICY})
+    return row.report
+
+
+@router.delete(
+    "/{cohort}",
+    status_code=204,
+    responses=documented(404, 409),
+    dependencies=[needs("train")],
+)
+def delete_cohort(parts: Parts, cohort: str) -> None:
+    """Remove a cohort. Refused while a job needs it; model versions do not."""
+    if not parts.cohorts.remove(cohort):
+        raise not_found("cohort", cohort, "/v1/cohorts")
+
+
+def _register(
+    parts: Services, request: Request, response: Response, body: dict[str, Any]
+) -> Accepted:
+    faults = []
+    if unknown := sorted(set(body) - set(FOLDER["properties"])):
+        remedy = "It may have schema or schema_name, and folder."
+        faults.append(Fault("body", f"unknown field '{unknown[0]}'", remedy))
+    if not isinstance(body.get("folder"), str):
+        faults.append(Fault("body", "no folder is named", "Name one.", column="folder"))
+    if faults:
+        raise InputError(*faults)
+    schema = body.get("schema")
+    if schema is not None and not isinstance(schema, dict):
+        raise InputError(Fault("body", "it is no object", "Send the schema.", column="schema"))
+    cohort = _schema(schema, body.get("schema_name"), parts.settings)
+    wanted = {"cohort": cohort, "folder": body["folder"]}
+    who = asking(request).name
+    return submit(parts, new_id(request), "ingest", wanted, response, who=who)
+
+
+def _upload(
+    parts: Services, request: Request, response: Response, form: FormData, folder: Path
+) -> Accepted:
+    wanted: dict[str, Any] = {"tables": [], "images": []}
+    schema: dict[str, Any] | None = None
+    name: object = None
+    faults, number = [], 0
+    for field, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            if field == "schema_name":
+                name = value
+            elif field == "schema":
+                schema = parse_toml(value.encode(), "schema")
+            else:
+                faults.append(_unknown(field))
+            continue
+        path = folder / f"part-{number}"
+        number += 1
+        if field == "schema":
+            if path.stat().st_size > parts.settings.max_body_bytes:
+                raise InputError(Fault("schema", "it is too large", "Send a TOML file."))
+            schema = parse_toml(path.read_bytes(), "schema")
+        elif field in ("manifest", "images"):
+            shown = _name(value.filename or field)
+            part = {"file": path.name, "name": shown, "size": path.stat().st_size}
+            wanted["tables" if field == "manifest" else "images"].append(part)
+        else:
+            faults.append(_unknown(field))
+    if faults:
+        raise InputError(*faults)
+    wanted["cohort"] = _schema(schema, name, parts.settings)
+    job = new_id(request)
+    if parts.jobs.get(job) is None:
+        target = parts.layout.uploads / job
+        _replace(folder, target)
+    return submit(parts, job, "ingest", wanted, response, who=asking(request).name)
+
+
+def _replace(folder: Path, target: Path) -> None:
+    """Hand a folder over. Its time is now: young uploads without a job are left alone."""
+    shutil.rmtree(target, ignore_errors=True)
+    os.utime(folder)
+    folder.rename(target)
+
+
+def _schema(
+    given: dict[str, Any] | None, name: object, settings: ServiceSettings
+) -> dict[str, Any]:
+    if (given is None) == (name is None):
+        remedy = "Send a schema, or the name of one that the service has."
+        raise InputError(Fault("body", "there is not one schema", remedy, column="schema"))
+    if given is not None:
+        return given
+    files = {path.stem: path for path in settings.cohorts.glob("*.toml")}
+    if not isinstance(name, str) or name not in files:
+        raise unknown_name("cohort", str(name), files, "body, schema_name")
+    return read_toml(files[name])
+
+
+def _unknown(field: str) -> Fault:
+    shown = _name(field)
+    return Fault("body", f"unknown part '{shown}'", "Send schema, manifest and images.")
+
+
+def _name(text: str) -> str:
+    """What the sender calls a file, fit for a line of text. It is never used as a path."""
+    name = text.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in name if letter.isprintable())[:200]
+
+
+def _row(parts: Services, cohort: str) -> Cohort:
+    if (row := parts.cohorts.get(cohort)) is None:
+        raise not_found("cohort", cohort, "/v1/cohorts")
+    return row
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise HTTPException(400, "The body is no JSON object.")
+    return found

@@ -1,0 +1,65 @@
+"""Forms whose files are written to the home's disk as they come, and are never in memory."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+#: Files of a form.
+MOST_FILES: Final = 1000
+
+#: After how long nobody writes to a folder any more that a dead process has left, in seconds.
+LEFT_ALONE: Final = 86_400.0
+
+
+class Receiving(MultiPartParser):
+    """Writes each file of a form into a folder: ``part-0``, ``part-1`` and so on."""
+
+    def __init__(self, request: Request, folder: Path) -> None:
+        """Read a request's body."""
+        super().__init__(request.headers, request.stream(), max_files=MOST_FILES)
+        self.folder = folder
+
+    def on_headers_finished(self) -> None:
+        """Open the file of a part on the disk."""
+        super().on_headers_finished()
+        if (upload := self._current_part.file) is not None:
+            upload.file.close()
+            path = self.folder / f"part-{self._current_files - 1}"
+            upload.file = path.open("w+b")
+            self._files_to_close_on_error.append(upload.file)  # type: ignore[arg-type]
+
+
+@contextmanager
+def receiving(home: Path) -> Iterator[Path]:
+    """A folder to receive files in; what is left in it at the end is removed."""
+    folder = home / "receiving" / uuid4().hex
+    for old in folder.parent.glob("*"):
+        if time.time() - max(p.stat().st_mtime for p in (old, *old.iterdir())) > LEFT_ALONE:
+            shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def receive(request: Request, folder: Path) -> FormData:
+    """The form of a request, its files in a folder and closed.
+
+    Raises:
+        HTTPException: 400, the body is no such form.
+    """
+    try:
+        form = await Receiving(request, folder).parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from None
+    await form.close()
+    return form
