@@ -1,93 +1,205 @@
-"""Audits of predictions files, and their reports."""
+"""Audits: of predictions files, of models on cohorts, of one against another; what they say."""
 
+import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from starlette.exceptions import HTTPException
 
 from evaluation.errors import Fault, InputError
 from evaluation.policy import shipped
 from evaluation.settings import parse_toml
-from service.errors import documented, not_found
+from service.access import asking, needs
+from service.audit_requests import Comparison, ModelAudit, two_policies
+from service.errors import documented
 from service.queue import new_id
-from service.services import Parts, Services, takes
+from service.services import Parts, Services
+from service.store import UPLOADS
 from service.submissions import Accepted, submit
-from service.tables import AuditRecord
 
-router = APIRouter(prefix="/v1/audits", tags=["audits"])
+router = APIRouter(prefix="/v1/audits", tags=["audits"], dependencies=[needs("audit")])
 
 SUFFIXES = (".csv", ".parquet")
 
-#: A report brings its styles and figures along and loads nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+FORM, JSON = "multipart/form-data", "application/json"
+
+
+async def sent(request: Request) -> bytes | None:
+    """The JSON that a request brings; None if it brings a form.
+
+    Raises:
+        HTTPException: 415, it brings something else.
+    """
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given == FORM:
+        return None
+    if given != JSON:
+        detail = f"The body is {given or 'of no declared type'}. Send {FORM} or {JSON}."
+        raise HTTPException(415, detail)
+    return await request.body()
+
+
+Sent = Annotated[bytes | None, Depends(sent)]
+
+Table = Annotated[UploadFile | None, File(description="CSV or Parquet table.")]
+
+
+class Terms:
+    """The fields of a form beside its tables."""
+
+    def __init__(
+        self,
+        attributes: Annotated[
+            list[str] | None,
+            Form(description="Columns that groups are made of; repeated or with commas."),
+        ] = None,
+        settings: Annotated[
+            UploadFile | None,
+            File(description="TOML file with the tables audit and columns, as of the command."),
+        ] = None,
+        policy: Annotated[UploadFile | None, File(description="Policy, a TOML file.")] = None,
+        policy_name: Annotated[
+            str | None, Form(description=f"Instead of a file: {', '.join(shipped())}.")
+        ] = None,
+        pdf: Annotated[bool, Form(description="Print the report to PDF too.")] = False,
+    ) -> None:
+        """Take the fields."""
+        self.attributes, self.settings = attributes, settings
+        self.policy, self.policy_name, self.pdf = policy, policy_name, pdf
+
+    def request(self) -> dict[str, Any]:
+        """What a job is asked for.
+
+        Raises:
+            InputError: It does not fit.
+        """
+        if self.attributes is None and self.settings is None:
+            raise _no_attribute()
+        if self.policy is not None and self.policy_name is not None:
+            raise two_policies()
+        policy = self.policy_name if self.policy is None else _read(self.policy, "policy")
+        settings = {} if self.settings is None else _read(self.settings, "settings")
+        request: dict[str, Any] = {"settings": settings, "policy": policy, "pdf": self.pdf}
+        if self.attributes is not None:
+            request["attributes"] = _names(self.attributes)
+        return request
+
+
+def _json_too(model: type[ModelAudit] | type[Comparison]) -> dict[str, Any]:
+    """That a route takes JSON too, for the OpenAPI description."""
+    return {"requestBody": {"content": {JSON: {"schema": model.model_json_schema()}}}}
 
 
 @router.post(
     "",
     status_code=202,
-    responses=documented(400, 415, 422, 503),
-    dependencies=[takes("multipart/form-data")],
+    responses=documented(400, 404, 409, 410, 415, 422, 503),
+    openapi_extra=_json_too(ModelAudit),
 )
 def request_audit(
     parts: Parts,
+    asked: Request,
     response: Response,
-    predictions: Annotated[UploadFile, File(description="CSV or Parquet table.")],
-    attributes: Annotated[
-        list[str] | None,
-        Form(description="Columns that groups are made of; repeated or with commas."),
-    ] = None,
-    settings: Annotated[
-        UploadFile | None,
-        File(description="TOML file with the tables audit and columns, as of the command."),
-    ] = None,
-    policy: Annotated[UploadFile | None, File(description="Policy, a TOML file.")] = None,
-    policy_name: Annotated[
-        str | None, Form(description=f"Instead of a file: {', '.join(shipped())}.")
-    ] = None,
+    body: Sent,
+    terms: Annotated[Terms, Depends()],
+    predictions: Table = None,
 ) -> Accepted:
-    """Audit a predictions file: columns sample, patient, label, score, the attributes, split.
+    """Audit a predictions file (a form), or a model on a cohort of the service (JSON).
 
+    A file has the columns sample, patient, label, score, the attributes, and maybe split.
     Several findings or classes, given decisions, weights and other names of columns are told in
-    the settings. The table is checked before the answer, so a job that was taken on has a table
-    that fits.
+    the settings. A model is audited on patients that it has not learnt from, with the threshold
+    of its own audit. All is checked before the answer.
     """
-    if attributes is None and settings is None:
-        raise _no_attribute()
-    if policy is not None and policy_name is not None:
-        remedy = "Send the file or the name."
-        raise InputError(Fault("body", "a policy and a policy_name are given", remedy))
-    job = new_id()
-    folder = parts.layout.uploads / job
-    request: dict[str, Any] = {
-        "settings": {} if settings is None else _read_toml(settings, "settings"),
-        "policy": policy_name if policy is None else _read_toml(policy, "policy"),
-    }
-    if attributes is not None:
-        request["attributes"] = _names(attributes)
+    if body is None:
+        files = {"predictions": predictions}
+        return _submit_files(parts, "audit", files, terms, asked, response)
+    wanted = ModelAudit.read(body).model_dump(mode="json")
+    wanted["model"] = parts.registry.get(str(wanted["model"])).id
+    who = asking(asked).name
+    return submit(parts, new_id(asked), "model_audit", wanted, response, who=who)
+
+
+@router.post(
+    "/comparisons",
+    status_code=202,
+    responses=documented(400, 404, 409, 410, 415, 422, 503),
+    openapi_extra=_json_too(Comparison),
+)
+def request_comparison(
+    parts: Parts,
+    asked: Request,
+    response: Response,
+    body: Sent,
+    terms: Annotated[Terms, Depends()],
+    predictions: Table = None,
+    champion: Table = None,
+) -> Accepted:
+    """Audit a challenger, and how it differs from a champion on the same rows.
+
+    As a form: two predictions files, ``predictions`` and ``champion``. As JSON: two model
+    versions and a cohort, or two audits, whose predictions are compared.
+    """
+    if body is None:
+        files = {"predictions": predictions, "champion": champion}
+        return _submit_files(parts, "upload_comparison", files, terms, asked, response)
+    wanted = Comparison.read(body).model_dump(mode="json")
+    if wanted["cohort"] is not None:
+        for role in ("challenger", "champion"):
+            wanted[role] = parts.registry.get(str(wanted[role])).id
+    who = asking(asked).name
+    return submit(parts, new_id(asked), "comparison", wanted, response, who=who)
+
+
+def _submit_files(
+    parts: Services,
+    kind: str,
+    files: dict[str, UploadFile | None],
+    terms: Terms,
+    asked: Request,
+    response: Response,
+) -> Accepted:
+    """Keep the tables of a form where every worker finds them, and submit their job."""
+    tables = {role: file for role, file in files.items() if file is not None}
+    if missing := [role for role in files if role not in tables]:
+        raise InputError(
+            *(Fault("body", f"'{role}' is missing", "Add it.", column=role) for role in missing)
+        )
+    request, job = terms.request(), new_id(asked)
+    upload = f"{UPLOADS}/{job}"
+    request["upload"] = upload
+    for role, file in tables.items():
+        name = _name(file)
+        request[role] = f"{role}{_suffix(name, role)}"
+        prefix = "" if role == "predictions" else f"{role}_"
+        request |= {f"{prefix}name": name, f"{prefix}digest": _digest(file)}
+    known = parts.jobs.get(job) is not None  # the answer was lost before, its job was not
     try:
-        request["name"] = _name(predictions)
-        request["predictions"] = str(_keep(predictions, request["name"], folder))
-        return submit(parts, job, "audit", request, response)
+        if not known:
+            folder = parts.layout.uploads / f".{job}"
+            _keep(parts, upload, folder, {request[role]: tables[role] for role in tables})
+        return submit(parts, job, kind, request, response, who=asking(asked).name)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not known:
+            parts.store.remove(upload)
         raise
 
 
-@router.get("/{audit}", response_class=FileResponse, responses=documented(404))
-def get_audit(parts: Parts, audit: str) -> FileResponse:
-    """The findings, as JSON. Undefined numbers are null."""
-    return FileResponse(_folder(parts, audit) / "audit.json", media_type="application/json")
-
-
-@router.get("/{audit}/report", response_class=FileResponse, responses=documented(404))
-def get_report(parts: Parts, audit: str) -> FileResponse:
-    """The report, as HTML."""
-    headers = {"Content-Security-Policy": POLICY}
-    return FileResponse(
-        _folder(parts, audit) / "report.html", media_type="text/html", headers=headers
-    )
+def _keep(parts: Services, upload: str, folder: Path, files: dict[str, UploadFile]) -> None:
+    """Copy uploads into a folder of their own; what a process that died left there goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        for name, upload_file in files.items():
+            with (folder / name).open("wb") as file:
+                shutil.copyfileobj(upload_file.file, file)
+        os.utime(folder)  # young uploads without a job are left alone
+        parts.store.keep(upload, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _names(given: list[str]) -> list[str]:
@@ -102,33 +214,27 @@ def _no_attribute() -> InputError:
     return InputError(Fault("body", "no attribute is named", remedy, column="attributes"))
 
 
-def _folder(parts: Services, audit: str) -> Path:
-    with parts.database.read() as session:
-        row = session.get(AuditRecord, audit)
-    if row is None:
-        raise not_found("audit", audit, "/v1/jobs")
-    return parts.layout.audits / row.directory
-
-
 def _name(upload: UploadFile) -> str:
     """What the sender calls the file, fit for a line of text. It is never used as a path."""
     name = (upload.filename or "predictions").replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in name if letter.isprintable())[:200]
 
 
-def _keep(upload: UploadFile, name: str, folder: Path) -> Path:
-    """Copy an upload into a new folder."""
+def _suffix(name: str, role: str) -> str:
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         found = f"the file is called '{name}'"
         remedy = f"Give a table that ends in {' or '.join(SUFFIXES)}."
-        raise InputError(Fault("body", found, remedy, column="predictions"))
-    folder.mkdir()
-    path = folder / f"predictions{suffix}"
-    with path.open("wb") as file:
-        shutil.copyfileobj(upload.file, file)
-    return path
+        raise InputError(Fault("body", found, remedy, column=role))
+    return suffix
 
 
-def _read_toml(upload: UploadFile, name: str) -> dict[str, Any]:
+def _digest(upload: UploadFile) -> str:
+    """SHA-256 of an upload."""
+    digest = hashlib.file_digest(upload.file, "sha256").hexdigest()  # type: ignore[arg-type]
+    upload.file.seek(0)
+    return digest
+
+
+def _read(upload: UploadFile, name: str) -> dict[str, Any]:
     return parse_toml(upload.file.read(), f"body, {name}")
