@@ -11,11 +11,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault, InputError
+from service.aliases import ALIASES, CHALLENGER, CHAMPION, move, pointed, standing
+from service.conflicts import DeletedError, RefusedError
 from service.database import Database
-from service.tables import AliasEvent, ModelVersion
+from service.jobs import ENDED
+from service.pages import Window, number_before
+from service.store import Store
+from service.tables import AliasEvent, Job, ModelVersion, now
 from training.predictor import Predictor
 
-CHAMPION: Final = "champion"
+#: What the names of versions begin with in the store.
+FOLDER: Final = "models"
 
 #: What a run directory needs for its model to be served, and judged against a challenger.
 NEEDED: Final = ("config.json", "contract.json", "model.onnx", "split.csv", "audit.json")
@@ -25,14 +31,20 @@ LEFT_OUT: Final = ("checkpoint*", "*.log", ".*")
 
 
 class ModelRegistry:
-    """The versions in ``folder``, with their states in the database.
+    """The versions in a store, with their states in the database.
 
-    A version's folder is written whole before its row is committed, and never changed after.
+    A version's folder is kept whole before its row is committed, and never changed after.
     """
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        """Use a database and a folder; the folder is made when the first version comes."""
-        self.database, self.folder = database, folder
+    def __init__(self, database: Database, store: Store, folder: Path) -> None:
+        """Use a database and a store.
+
+        Args:
+            database: For the rows.
+            store: For the run directories.
+            folder: Where a run is copied to before the store takes it over; made when needed.
+        """
+        self.database, self.store, self.folder = database, store, folder
 
     def register(self, run: Path, job: str | None = None) -> ModelVersion:
         """Copy a run directory and make it a version.
@@ -62,41 +74,43 @@ class ModelRegistry:
         with self.database.read() as session:
             if (found := self._registered(session, job, name, config)) is not None:
                 return found
-        incoming = self.folder / f".incoming-{job or uuid4().hex}"
+        token = job or uuid4().hex
+        incoming = self.folder / f".incoming-{token}"
         shutil.rmtree(incoming, ignore_errors=True)
         try:
             shutil.copytree(run, incoming, ignore=shutil.ignore_patterns(*LEFT_OUT))
-            return self._keep(incoming, job, name, config)
+            # Before the row, and outside of its transaction, which would hold up all others
+            # while a store far away takes its time. A crash between the two leaves a folder
+            # that a job finds again, and that nobody else sees.
+            self.store.keep(f"{FOLDER}/{token}", incoming)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
+        return self._record(f"{FOLDER}/{token}", job, name, config)
 
-    def _keep(
-        self, incoming: Path, job: str | None, name: str, config: dict[str, Any]
+    def _record(
+        self, directory: str, job: str | None, name: str, config: dict[str, Any]
     ) -> ModelVersion:
-        """Move a copied run to its place and record it, both or neither."""
         with self.database.write() as session:
             # Asked again under the write lock: another process may have been faster.
-            if (found := self._registered(session, job, name, config)) is not None:
-                return found
-            version = ModelVersion(
-                run=name, method=config["method"]["name"], directory="", job=job
-            )
-            session.add(version)
-            session.flush()
-            version.directory = str(version.id)
-            target = self.folder / version.directory
-            # A crash between the move and the commit leaves a folder that no row knows.
-            shutil.rmtree(target, ignore_errors=True)
-            incoming.rename(target)
-        return version
+            found = self._registered(session, job, name, config)
+            if found is None:
+                found = ModelVersion(
+                    run=name, method=config["method"]["name"], directory=directory, job=job
+                )
+                session.add(found)
+                session.flush()
+        if found.directory != directory:
+            self.store.remove(directory)
+        return found
 
     def _registered(
         self, session: Session, job: str | None, run: str, config: dict[str, Any]
     ) -> ModelVersion | None:
-        same = ModelVersion.run == run if job is None else ModelVersion.job == job
+        by_run = (ModelVersion.run == run) & ModelVersion.deleted.is_(None)
+        same = by_run if job is None else ModelVersion.job == job
         found = session.scalars(select(ModelVersion).where(same)).first()
         if found is not None and job is None:
-            kept = self.folder / found.directory / "config.json"
+            kept = self.directory(found) / "config.json"
             if json.loads(kept.read_text(encoding="utf-8")) != config:
                 where = f"version {found.id} came from another run called '{run}'"
                 raise InputError(Fault(run, where, "Rename the folder, and register it again."))
@@ -116,13 +130,10 @@ class ModelRegistry:
         Raises:
             InputError: There is no such version, or nobody or no reason is named.
         """
-        blank = [name for name, text in (("who", who), ("why", why)) if not text.strip()]
-        if blank:
-            remedy = "A move cannot be erased: say who decides, and why."
-            faults = [Fault("promotion", f"'{name}' is empty", remedy) for name in blank]
-            raise InputError(*faults)
+        _check_named(who, why)
         with self.database.write() as session:
-            return _move(session, version, who, why, audit)
+            _there(session, version)
+            return move(session, CHAMPION, version, who, why, audit)
 
     def promote_over(
         self, champion: int | None, version: int, who: str, why: str, audit: str
@@ -144,40 +155,135 @@ class ModelRegistry:
             InputError: There is no such version.
         """
         with self.database.write() as session:
-            latest = _latest(session)
-            if (latest.version_id if latest else None) not in (champion, version):
+            if pointed(session, CHAMPION) not in (champion, version):
                 return False
-            _move(session, version, who, why, audit)
+            _there(session, version)
+            move(session, CHAMPION, version, who, why, audit)
         return True
+
+    def challenge(self, version: int, who: str, why: str, audit: str | None) -> AliasEvent:
+        """Make a version the challenger; again changes nothing.
+
+        Raises:
+            InputError: There is no such version.
+        """
+        with self.database.write() as session:
+            _there(session, version)
+            return move(session, CHALLENGER, version, who, why, audit)
+
+    def rollback(self, who: str, why: str) -> AliasEvent:
+        """Take back the last promotion that stands: the champion before it answers again.
+
+        Several in a row walk back through the history. What was rolled back from can be
+        promoted again.
+
+        Raises:
+            InputError: Nobody or no reason is named.
+            RefusedError: There is no champion before this one, or it was deleted.
+        """
+        _check_named(who, why)
+        with self.database.write() as session:
+            stand = standing(session, CHAMPION)
+            if len(stand) < 2:
+                found = "there is no champion before this one"
+                raise RefusedError(Fault("rollback", found, "Promote a version instead."))
+            before = stand[-2].version_id
+            if session.get_one(ModelVersion, before).deleted:
+                found = f"the champion before this one, version {before}, was deleted"
+                raise RefusedError(Fault("rollback", found, "Promote another version."))
+            return move(session, CHAMPION, before, who, why, None, undoes=stand[-1].id)
+
+    def delete(self, version: int) -> ModelVersion:
+        """Remove the files of a version. Its row, its number and its audits stay.
+
+        Deleting it again changes nothing.
+
+        Returns:
+            Its row.
+
+        Raises:
+            InputError: There is no such version.
+            RefusedError: An alias points to it, or a job that has not ended uses it.
+        """
+        with self.database.write() as session:
+            row = _there(session, version, deleted=True)
+            for alias in ALIASES:
+                if pointed(session, alias) == version:
+                    found = f"version {version} is the {alias}"
+                    remedy = "Point the alias to another version first."
+                    raise RefusedError(Fault("model", found, remedy))
+            if (job := _user(session, version)) is not None:
+                found = f"job {job} uses version {version}"
+                raise RefusedError(Fault("model", found, "Wait for its end, or cancel it."))
+            row.deleted = row.deleted or now()
+        # A crash before this line leaves files behind, which the next sweep removes.
+        self.store.remove(row.directory)
+        return row
+
+    def sweep(self) -> None:
+        """Remove the files of deleted versions that a crash has left."""
+        kept = set(self.store.names(FOLDER))
+        gone = select(ModelVersion.directory).where(ModelVersion.deleted.is_not(None))
+        with self.database.read() as session:
+            for directory in kept.intersection(session.scalars(gone)):
+                self.store.remove(directory)
 
     def champion(self) -> ModelVersion | None:
         """The version that answers unless another is asked for; None before the first."""
+        return self.alias(CHAMPION)
+
+    def alias(self, name: str) -> ModelVersion | None:
+        """The version that an alias points to; None before its first move."""
         with self.database.read() as session:
-            latest = _latest(session)
-            return session.get(ModelVersion, latest.version_id) if latest else None
+            version = pointed(session, name)
+            return session.get(ModelVersion, version) if version is not None else None
 
     def get(self, name: str) -> ModelVersion:
-        """The version of an alias (``champion``) or of a number.
+        """The version of an alias or of a number.
 
         Raises:
             InputError: There is none.
+            DeletedError: It was deleted.
         """
-        if name == CHAMPION:
-            if (version := self.champion()) is None:
+        if name in ALIASES:
+            if (version := self.alias(name)) is None:
                 remedy = "Register and promote a model first."
-                raise InputError(Fault("model", "there is no champion yet", remedy))
+                raise InputError(Fault("model", f"there is no {name} yet", remedy))
             return version
         with self.database.read() as session:
-            number = int(name) if name.isdecimal() and len(name) < 19 else 0
+            number = int(name) if name.isdecimal() and len(name) < 10 else 0
             found = session.get(ModelVersion, number)
         if found is None:
             raise unknown_version(name)
+        if found.deleted:
+            raise _deleted(found)
         return found
+
+    def page(self, window: Window) -> Sequence[ModelVersion]:
+        """Versions, the newest first, and one more than the window takes if there are more."""
+        rows = select(ModelVersion).order_by(ModelVersion.id.desc())
+        rows = rows.where(ModelVersion.id < number_before(window))
+        with self.database.read() as session:
+            return session.scalars(rows.limit(window.limit + 1)).all()
 
     def list(self) -> Sequence[ModelVersion]:
         """All versions, the newest first."""
         with self.database.read() as session:
             return session.scalars(select(ModelVersion).order_by(ModelVersion.id.desc())).all()
+
+    def moves(self, window: Window, alias: str | None = None) -> Sequence[AliasEvent]:
+        """Moves of one alias or of all, the newest first, as :meth:`page` does."""
+        rows = select(AliasEvent).order_by(AliasEvent.id.desc())
+        if alias is not None:
+            rows = rows.where(AliasEvent.alias == alias)
+        rows = rows.where(AliasEvent.id < number_before(window))
+        with self.database.read() as session:
+            return session.scalars(rows.limit(window.limit + 1)).all()
+
+    def history(self) -> Sequence[AliasEvent]:
+        """Every move of the aliases, the newest first."""
+        with self.database.read() as session:
+            return session.scalars(select(AliasEvent).order_by(AliasEvent.id.desc())).all()
 
     def events(self, version: int) -> Sequence[AliasEvent]:
         """The moves of aliases to or from a version, the oldest first."""
@@ -188,35 +294,53 @@ class ModelRegistry:
             ).all()
 
     def directory(self, version: ModelVersion) -> Path:
-        """Run directory of a version."""
-        return self.folder / version.directory
+        """Run directory of a version on this machine.
+
+        Raises:
+            DeletedError: It was deleted.
+        """
+        try:
+            return self.store.folder(version.directory)
+        except LookupError:
+            raise _deleted(version) from None
 
 
 def unknown_version(name: object) -> InputError:
     """The error for a version that does not exist."""
-    remedy = "Name the alias 'champion' or the number of a version that is listed."
+    remedy = "Name an alias, or the number of a version that is listed."
     return InputError(Fault("model", f"there is no model version '{name}'", remedy))
 
 
-def _latest(session: Session) -> AliasEvent | None:
-    events = select(AliasEvent).where(AliasEvent.alias == CHAMPION)
-    return session.scalars(events.order_by(AliasEvent.id.desc()).limit(1)).first()
+def _deleted(version: ModelVersion) -> DeletedError:
+    remedy = "Its row and its audits stay; choose another version."
+    return DeletedError(Fault("model", f"model version {version.id} was deleted", remedy))
 
 
-def _move(session: Session, version: int, who: str, why: str, audit: str | None) -> AliasEvent:
-    if session.get(ModelVersion, version) is None:
+def _check_named(who: str, why: str) -> None:
+    blank = [name for name, text in (("who", who), ("why", why)) if not text.strip()]
+    if blank:
+        remedy = "A move cannot be erased: say who decides, and why."
+        raise InputError(*(Fault("promotion", f"'{name}' is empty", remedy) for name in blank))
+
+
+def _there(session: Session, version: int, *, deleted: bool = False) -> ModelVersion:
+    """The row of a version, also of a deleted one if those are wanted."""
+    row = session.get(ModelVersion, version)
+    if row is None:
         raise unknown_version(version)
-    latest = _latest(session)
-    if latest is not None and latest.version_id == version:
-        return latest
-    event = AliasEvent(
-        alias=CHAMPION,
-        version_id=version,
-        previous_id=latest.version_id if latest else None,
-        who=who,
-        why=why,
-        audit=audit,
-    )
-    session.add(event)
-    session.flush()
-    return event
+    if row.deleted and not deleted:
+        raise _deleted(row)
+    return row
+
+
+def _user(session: Session, version: int) -> str | None:
+    """A job that has not ended and names the version in its request."""
+    rows = session.execute(select(Job.id, Job.request).where(Job.state.not_in(ENDED)))
+    named = {version, str(version)}
+    return next((job for job, request in rows if named & _scalars(request)), None)
+
+
+def _scalars(request: dict[str, Any]) -> set[Any]:
+    """The values of the keys of a request that name models."""
+    values = (request.get(key) for key in ("model", "champion", "challenger"))
+    return {value for value in values if isinstance(value, int | str)}

@@ -7,7 +7,8 @@ from service_samples import promoted
 from sqlalchemy import func, select
 
 from evaluation.errors import InputError
-from service.tables import AliasEvent, ModelVersion
+from service.conflicts import DeletedError, RefusedError
+from service.tables import AliasEvent, Job, ModelVersion
 
 
 def files(folder):
@@ -18,7 +19,7 @@ def test_a_run_becomes_a_version(registry, trained):
     version = registry.register(trained, "job-1")
     assert (version.id, version.method, version.run) == (1, "erm", trained.name)
     assert files(registry.directory(version)) == files(trained)
-    assert files(registry.folder) == ["1"]
+    assert registry.store.names("models") == ["models/job-1"]
 
 
 def test_checkpoints_are_left_out(registry, trained, tmp_path):
@@ -40,11 +41,11 @@ def test_without_a_job_a_run_registers_once(registry, trained):
 
 def test_what_a_crash_left_is_replaced(registry, trained):
     """It died between moving the folder and committing the row, and while copying before."""
-    for name in ("1", ".incoming-job-1"):
+    for name in ("job-1", ".incoming-job-1"):
         (registry.folder / name).mkdir(parents=True)
         (registry.folder / name / "rubbish").touch()
     version = registry.register(trained, "job-1")
-    assert files(registry.folder) == ["1"]
+    assert files(registry.folder) == ["job-1"]
     assert "rubbish" not in files(registry.directory(version))
 
 
@@ -119,3 +120,81 @@ def test_a_promotion_says_who_and_why(registry, trained):
     with pytest.raises(InputError, match="'why' is empty"):
         registry.promote(version.id, "me", "  ")
     assert registry.champion() is None
+
+
+def three(registry, trained):
+    """Three versions, each made champion in turn."""
+    numbers = [registry.register(trained, f"job-{n}").id for n in range(3)]
+    for number in numbers:
+        registry.promote(number, "me", "newer")
+    return numbers
+
+
+def test_rollbacks_walk_back_and_a_promotion_goes_on_from_there(registry, trained):
+    first, second, third = three(registry, trained)
+    assert registry.rollback("me", "worse").version_id == second
+    assert registry.rollback("me", "worse too").version_id == first
+    with pytest.raises(RefusedError, match="no champion before this one"):
+        registry.rollback("me", "further")
+    registry.promote(third, "me", "mended")
+    event = registry.rollback("me", "not mended")
+    assert (event.version_id, event.previous_id) == (first, third)
+    assert registry.champion().id == first
+
+
+def test_the_challenger_is_an_alias_of_its_own(registry, trained):
+    first, second = (registry.register(trained, f"job-{n}").id for n in range(2))
+    registry.promote(first, "me", "first")
+    event = registry.challenge(second, "job", "registered", "audit")
+    assert registry.challenge(second, "job", "repeated", "audit").id == event.id
+    assert (registry.get("challenger").id, registry.get("champion").id) == (second, first)
+
+
+def test_what_an_alias_points_to_is_not_deleted(registry, trained):
+    first, second, third = three(registry, trained)
+    registry.challenge(second, "job", "registered", None)
+    for number, alias in ((third, "champion"), (second, "challenger")):
+        with pytest.raises(RefusedError, match=f"is the {alias}"):
+            registry.delete(number)
+    registry.delete(first)
+    registry.delete(first)
+    with pytest.raises(DeletedError, match="was deleted"):
+        registry.get(str(first))
+    assert [row.id for row in registry.list()] == [third, second, first]
+    assert registry.store.names("models") == ["models/job-1", "models/job-2"]
+
+
+def test_what_an_open_job_uses_is_not_deleted(registry, trained):
+    first, _ = (registry.register(trained, f"job-{n}").id for n in range(2))
+    with registry.database.write() as session:
+        session.add(Job(id="j", kind="audit", request={"model": str(first)}))
+    with pytest.raises(RefusedError, match="job j uses version 1"):
+        registry.delete(first)
+    with registry.database.write() as session:
+        session.get(Job, "j").state = "failed"
+    registry.delete(first)
+
+
+def test_nothing_deleted_comes_back(registry, trained):
+    first, _, third = three(registry, trained)
+    registry.rollback("me", "worse")
+    registry.delete(first)
+    for attempt in (lambda: registry.promote(first, "me", "why"), lambda: registry.delete(99)):
+        with pytest.raises(InputError):
+            attempt()
+    with pytest.raises(RefusedError, match="version 1, was deleted"):
+        registry.rollback("me", "further")
+    registry.delete(third)
+    assert registry.register(trained, "job-9").id == 4
+
+
+def test_the_sweep_removes_what_a_crash_left_of_a_deleted_version(
+    registry, trained, monkeypatch
+):
+    first = registry.register(trained, "job-1").id
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.store, "remove", lambda name: None)
+        registry.delete(first)
+    assert registry.store.names("models") == ["models/job-1"]
+    registry.sweep()
+    assert registry.store.names("models") == []
