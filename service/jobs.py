@@ -1,22 +1,29 @@
-"""Jobs as their owners see them: a row each, from queued to an end."""
+"""Jobs as their owners see them: a row each, from queued to an end, and what happened.
+
+Whatever is written changes the job's row first and adds an event after, in one transaction: so
+the events of a job are numbered in the order in which they can be read.
+"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault
 from service.database import Database
-from service.tables import Job, now
+from service.pages import Window, wrong_cursor
+from service.settings import ServiceSettings
+from service.tables import Job, JobEvent, now
 
 #: States that a job does not leave again.
 ENDED: Final = ("succeeded", "failed", "cancelled")
 
 
 class Jobs:
-    """The rows of the job table."""
+    """The rows of the job table, and of the table of their events."""
 
     def __init__(self, database: Database) -> None:
         """Use a database."""
@@ -27,47 +34,188 @@ class Jobs:
         with self.database.read() as session:
             return session.get(Job, job)
 
-    def list(self, limit: int) -> Sequence[Job]:
-        """The newest jobs, at most ``limit``."""
+    def list(self, window: Window, **equal: str | None) -> Sequence[Job]:
+        """Jobs of a page, the newest first, and one more.
+
+        Args:
+            window: Which page.
+            equal: ``kind``, ``state`` and ``who`` that they have; None: any.
+        """
+        wanted = [getattr(Job, name) == value for name, value in equal.items() if value]
+        newest = select(Job).where(*wanted).order_by(Job.created.desc(), Job.id.desc())
         with self.database.read() as session:
-            newest = select(Job).order_by(Job.created.desc(), Job.id).limit(limit)
-            return session.scalars(newest).all()
+            return session.scalars(_after(newest, window).limit(window.limit + 1)).all()
 
     def unfinished(self) -> Sequence[str]:
         """Ids of the jobs that have not ended."""
         with self.database.read() as session:
             return session.scalars(select(Job.id).where(Job.state.not_in(ENDED))).all()
 
-    def begin(self, job: str, step: str) -> None:
-        """Say that a step of a job has begun, perhaps again."""
-        self._change(job, state="running", step=step, progress=0.0)
+    def is_cancelling(self, job: str) -> bool:
+        """Whether a job shall stop, or has been stopped."""
+        with self.database.read() as session:
+            row = session.execute(select(Job.cancelling, Job.state).where(Job.id == job)).one()
+        return row.cancelling or row.state in ENDED
+
+    def begin(self, job: str, step: str, again: bool = False, whatever: bool = False) -> bool:
+        """Say that a step of a job has begun, perhaps again.
+
+        Args:
+            job: Id of the job.
+            step: Name of the step.
+            again: Let it begin again if it had begun, even if the job shall stop.
+            whatever: Let it begin even if the job shall stop.
+
+        Returns:
+            Whether it has: False if the job shall stop, or has ended.
+        """
+        with self.database.write() as session:
+            row = session.get_one(Job, job, with_for_update=True)
+            begun = again and row.step.partition(":")[0] == step
+            if row.state in ENDED or (row.cancelling and not (whatever or begun)):
+                return False
+            if row.state == "queued":
+                session.add(JobEvent(job=job, kind="state", text="running"))
+            row.state, row.step, row.progress, row.updated = "running", step, 0.0, now()
+            session.flush()
+            session.add(JobEvent(job=job, kind="step", text=step))
+        return True
 
     def progress(self, job: str, step: str, share: float) -> None:
         """Say what a step is at, and how much of that is done, in [0, 1]."""
         self._change(job, step=step, progress=min(max(share, 0.0), 1.0))
 
+    def log(self, job: str, text: str) -> None:
+        """Add a line to what people who follow a job read, also after its end."""
+        with self.database.write() as session:
+            if _changed(session, update(Job).where(Job.id == job).values(updated=now())):
+                session.add(JobEvent(job=job, kind="log", text=text))
+
     def succeed(self, job: str, reason: str, result: dict[str, Any]) -> None:
         """End a job that did what it was asked to."""
-        self._change(job, state="succeeded", progress=1.0, reason=reason, result=result)
+        self._end(job, "succeeded", reason, progress=1.0, result=result)
 
     def fail(self, job: str, reason: str, errors: Sequence[dict[str, Any]] = ()) -> None:
         """End a job that could not."""
-        self._change(job, state="failed", reason=reason, errors=list(errors))
+        self._end(job, "failed", reason, errors=list(errors))
 
     def cancel(self, job: str, reason: str) -> None:
         """End a job that is not wanted any more."""
-        self._change(job, state="cancelled", reason=reason)
+        self._end(job, "cancelled", reason)
+
+    def ask_to_cancel(self, job: str, who: str) -> bool:
+        """Want a job to stop: a queued one does at once, a running one where it can.
+
+        Args:
+            job: Id of the job.
+            who: Who wants it, for its events.
+
+        Returns:
+            Whether it will or did stop: False if it has ended otherwise.
+        """
+        with self.database.write() as session:
+            waiting = update(Job).where(Job.id == job, Job.state == "queued")
+            reason = f"It was cancelled by {who} before it began."
+            values = {"state": "cancelled", "cancelling": True, "reason": reason}
+            if _changed(session, waiting.values(**values, updated=now())):
+                session.add(JobEvent(job=job, kind="log", text=reason))
+                session.add(JobEvent(job=job, kind="state", text="cancelled"))
+                return True
+            running = update(Job).where(Job.id == job, Job.state == "running", ~Job.cancelling)
+            if _changed(session, running.values(cancelling=True, updated=now())):
+                text = f"{who} wants it to be cancelled."
+                session.add(JobEvent(job=job, kind="log", text=text))
+                return True
+            row = session.get_one(Job, job)
+            return row.state == "cancelled" or (row.cancelling and row.state == "running")
+
+    def events(self, job: str, after: int = 0, limit: int | None = None) -> Sequence[JobEvent]:
+        """What happened to a job, the oldest first.
+
+        Args:
+            job: Id of the job.
+            after: Id of the last event that is known; 0 for all.
+            limit: Most events; None: all.
+        """
+        later = select(JobEvent).where(JobEvent.job == job, JobEvent.id > after)
+        with self.database.read() as session:
+            return session.scalars(later.order_by(JobEvent.id).limit(limit)).all()
+
+    def marks(self, jobs: Sequence[str]) -> dict[str, datetime]:
+        """When each of some jobs was changed last."""
+        some = select(Job.id, Job.updated).where(Job.id.in_(jobs))
+        with self.database.read() as session:
+            return {row.id: row.updated for row in session.execute(some)}
+
+    def origin(self, job: str) -> str:
+        """The first job of the chain in which each tries the one before again."""
+        with self.database.read() as session:
+            return origin(session, job)
+
+    def last_of(self, job: str) -> Job | None:
+        """The last job of the chain that a job began; None if there is no such job."""
+        with self.database.read() as session:
+            row = session.get(Job, job)
+            while row is not None and (later := _child(session, row.id)) is not None:
+                row = later
+            return row
+
+    def _end(self, job: str, state: str, reason: str, **values: Any) -> None:
+        with self.database.write() as session:
+            if _changed(session, _open(job).values(state=state, reason=reason, **values)):
+                session.add(JobEvent(job=job, kind="log", text=reason))
+                session.add(JobEvent(job=job, kind="state", text=state))
 
     def _change(self, job: str, **values: Any) -> None:
-        # An end is final: what a stopped step still reports does not open the job again.
-        open_job = update(Job).where(Job.id == job, Job.state.not_in(ENDED))
         with self.database.write() as session:
-            session.execute(open_job.values(**values, updated=now()))
+            session.execute(_open(job).values(**values))
 
 
-def add(session: Session, job: str, kind: str, request: dict[str, Any]) -> None:
+def add(session: Session, job: Job) -> None:
     """Record a new job in the caller's transaction."""
-    session.add(Job(id=job, kind=kind, request=request))
+    session.add(job)
+    session.flush()
+    session.add(JobEvent(job=job.id, kind="state", text="queued"))
+
+
+def kept(job: Job, settings: ServiceSettings) -> bool:
+    """Whether what a job was given is still there: while it goes on, or for another try."""
+    if job.state not in ENDED:
+        return True
+    days = (now() - job.updated).total_seconds() / 86400
+    return job.state != "succeeded" and days < settings.keep_days
+
+
+def origin(session: Session, job: str) -> str:
+    """The first job of a chain, see :meth:`Jobs.origin`."""
+    parent = session.scalar(select(Job.parent).where(Job.id == job))
+    return job if parent is None else origin(session, parent)
+
+
+def _child(session: Session, job: str) -> Job | None:
+    return session.scalars(select(Job).where(Job.parent == job)).first()
+
+
+def _open(job: str) -> Any:
+    # An end is final: what a stopped step still reports does not open the job again.
+    return update(Job).where(Job.id == job, Job.state.not_in(ENDED)).values(updated=now())
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    result: Any = session.execute(statement)
+    return bool(result.rowcount)
+
+
+def _after(newest: Select[Job], window: Window) -> Select[Job]:
+    if window.after is None:
+        return newest
+    try:
+        moment, job = window.after
+        created = datetime.fromisoformat(moment)
+    except (ValueError, TypeError):
+        raise wrong_cursor() from None
+    same = (Job.created == created) & (Job.id < str(job))
+    return newest.where((Job.created < created) | same)
 
 
 def plain(fault: Fault) -> dict[str, Any]:

@@ -1,36 +1,44 @@
-"""The steps of a retraining: what each does, apart from how they are kept going."""
+"""The steps of a retraining, from a cohort to a challenger that is promoted or held."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from evaluation.audit import Audit, audit
-from evaluation.compare import Champion
-from evaluation.embeddings import Embeddings
 from evaluation.errors import Fault, InputError
+from evaluation.files import atomic_path
 from evaluation.policy import Policy
-from evaluation.predictions import COLUMNS, Predictions
-from evaluation.threshold import Threshold
-from service.audits import clause_sentences, store
-from service.database import Database
-from service.layout import Layout
-from service.registry import ModelRegistry
-from service.runtime import frozen_threshold
+from evaluation.settings import Settings
+from service.audits import clause_sentences, keep
+from service.champion import SEEN, beside, read_predictions
 from service.settings import ServiceSettings
-from service.tables import AuditRecord, ModelVersion
+from service.tables import AuditRecord, HeldOutPatient
+from service.telling import roles, told
+from service.workflow import Found, Step, Workflow
 from training.cohort import Cohort, read_cohort
 from training.config import RunConfig
-from training.making import OnStep
-from training.predictor import Predictor
-from training.run import Run, execute, load_run, read_split, run_id
+from training.joined import data_set_of
+from training.making import Step as Part
+from training.run import execute, load_run, read_split, run_id, split_of
 
-#: Images that are scored at once.
-BATCH = 64
 
-#: Splits whose patients a model has learnt from, or was chosen on.
-SEEN = ("train", "validation")
+class Terms(Settings):
+    """What is asked of a retraining beside the configuration of its run.
+
+    Attributes:
+        cohorts: Ids of cohorts that the service holds, instead of a cohort's schema.
+        promotion: ``automatic``: a challenger that passes the gate becomes the champion.
+            ``hold``: it waits until somebody approves it.
+        webhook: Address that is told of the end.
+    """
+
+    cohorts: tuple[str, ...] = ()
+    promotion: Literal["automatic", "hold"] = "automatic"
+    webhook: str | None = None
 
 
 def parse(request: dict[str, Any], settings: ServiceSettings) -> RunConfig:
@@ -53,36 +61,51 @@ def parse(request: dict[str, Any], settings: ServiceSettings) -> RunConfig:
 
 
 @dataclass(frozen=True)
-class Retraining:
-    """One retraining, by its job.
-
-    Each step may run again after a crash, and then comes to the same end: a run resumes from
-    its checkpoint, an audit is kept once, a version is registered once for a job.
+class Asked:
+    """A request for a retraining, understood.
 
     Attributes:
-        job: Id of the job.
-        request: What was asked for.
-        settings: Of the service.
-        database: Of the service.
-        registry: Of the service.
-        layout: Of the service.
+        config: Of the run.
+        cohort: Of the config.
     """
 
-    job: str
-    request: dict[str, Any]
-    settings: ServiceSettings
-    database: Database
-    registry: ModelRegistry
-    layout: Layout
+    config: RunConfig
+    cohort: Cohort
 
-    @property
-    def directory(self) -> Path:
-        """Place of work: the run's directory is made in it."""
-        return self.layout.jobs / self.job
 
-    def ingest(self) -> dict[str, Any]:
-        """Check the request and read the cohort's table."""
-        cohort = read_cohort(parse(self.request, self.settings).cohort)
+class Retraining(Workflow):
+    """Trains a challenger, compares it with the champion, promotes or holds it.
+
+    Each step may run again after a crash, and then comes to the same end: a split is drawn
+    once, a run resumes from its checkpoint, an audit is kept once, and a version is registered
+    once for a job and for those that try it again.
+    """
+
+    def steps(self) -> Sequence[Step]:
+        """From the cohort to the end."""
+        return [
+            Step("ingest", self.ingest),
+            Step("split", self.split),
+            Step("train", self.train),
+            Step("audit", self.audit),
+            Step("compare", self.compare),
+            Step("gate", self.gate),
+            Step("register", self.register),
+            Step("promote", self.promote, _passes, lasting=True),
+            Step("hold", self.hold, lambda found: not _passes(found), lasting=True),
+        ]
+
+    def check(self) -> None:
+        """Refuse what does not fit, before the cohort is read.
+
+        Raises:
+            InputError: See :func:`parse`; or a cohort is not there.
+        """
+        self._config()
+
+    def ingest(self, found: Found) -> Found:
+        """Check the request again and read the cohort's table."""
+        cohort = self._asked().cohort
         return {
             "cohort": cohort.schema.name,
             "samples": len(cohort.table),
@@ -90,135 +113,177 @@ class Retraining:
             "fingerprint": cohort.fingerprint,
         }
 
-    def train(self, ingested: dict[str, Any], on_progress: OnStep) -> dict[str, Any]:
-        """Train, from the checkpoint if there is one, and audit the run."""
-        config = parse(self.request, self.settings)
-        cohort = self._cohort(config, ingested)
-        name = run_id(config, cohort)
-        run = execute(config, self.directory / name, on_progress, cohort)
-        return {"run": name, "directory": str(run.directory)}
+    def split(self, found: Found) -> Found:
+        """Draw the split, once, without learning from whoever was in a test split before."""
+        asked = self._asked(found)
+        cohort = asked.cohort
+        path = self.task.directory / "split.csv"
+        with self.task.place.database.write() as session:
+            # Under the write lock: no other job holds out patients while this one draws.
+            known = _held_out(session, cohort)
+            before = known - _held_out(session, cohort, self.task.origin)
+            split = read_split(path.parent) if path.exists() else None
+            # A job that tries another again keeps its split, unless the cohort has changed, or
+            # others have tested since on patients that it learns from.
+            same = split is not None and set(split.index) == set(cohort.table.index)
+            if split is None or not same or before & _patients(split, *SEEN):
+                split = split_of(asked.config, cohort, known)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_path(path) as partial:
+                    split.to_csv(partial)
+            tested = _patients(split, "test")
+            for patient in sorted(tested - known):
+                name, own = data_set_of(cohort.schema, patient)
+                session.add(HeldOutPatient(cohort=name, patient=own, job=self.task.origin))
+        split = split.reindex(cohort.table.index)
+        counts = split.groupby("split")["patient"].nunique()
+        said = ", ".join(f"{count} {name}" for name, count in counts.items())
+        self.task.log(f"split: patients {said}; {len(before)} were tested on before")
+        return {"held_out": len(before), "run": run_id(asked.config, cohort, split)}
 
-    def compare(self, ingested: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
+    def train(self, found: Found) -> Found:
+        """Train, from the checkpoint if there is one, predict, and audit the run."""
+        asked = self._asked(found)
+        split = read_split(self.task.directory).reindex(asked.cohort.table.index)
+        epochs = ""
+
+        def tell(part: Part) -> None:
+            nonlocal epochs
+            if "epoch" in part.name and part.name != epochs:
+                epochs = part.name
+                self.task.log(f"train: {epochs}")
+            self.task.tell(f"train: {part.name}", part.done / part.total if part.total else 0)
+
+        execute(asked.config, self._run(found), tell, asked.cohort, split)
+        return {}
+
+    def audit(self, found: Found) -> Found:
+        """What the challenger's own audit says."""
+        made = load_run(self._run(found)).audit
+        return {"verdict": made.verdict, "reason": clause_sentences(made)}
+
+    def compare(self, found: Found) -> Found:
         """Audit against the champion on patients that neither model has learnt from."""
-        run = load_run(Path(trained["directory"]))
-        champion = self.registry.champion()
-        made, predictions = run.audit, read_predictions(run)
+        place, run = self.task.place, load_run(self._run(found))
+        champion = place.registry.champion()
+        made, rows = run.audit, read_predictions(run)
         if champion is not None:
             try:
-                cohort = self._cohort(run.config, ingested)
-                made, predictions = self._against(champion, run, cohort, predictions)
+                cohort = self._asked(found).cohort
+                directory = place.registry.directory(champion)
+                made, rows = beside(f"version {champion.id}", directory, run, cohort)
             except InputError as error:
-                note = f"It could not be compared with version {champion.id}: {error}"
+                why = told(str(error), roles(place.settings))
+                note = f"It could not be compared with version {champion.id}: {why}"
                 held = {"verdict": "INSUFFICIENT", "notes": (*made.notes, note)}
                 made = made.model_copy(update=held)
-        store(self.database, self.layout.audits, self.job, made, predictions)
+        against = f"version {champion.id}" if champion else None
+        keep(place, self.task.id, made, rows, against=against)
         return {
-            "audit": self.job,
+            "audit": self.task.id,
             "verdict": made.verdict,
             "champion": champion.id if champion else None,
             "reason": " ".join([clause_sentences(made), *made.notes]),
         }
 
-    def _cohort(self, config: RunConfig, ingested: dict[str, Any]) -> Cohort:
-        """The cohort, as it was when the job began.
-
-        Raises:
-            InputError: It has changed since.
-        """
-        cohort = read_cohort(config.cohort)
-        if cohort.fingerprint != ingested["fingerprint"]:
-            found = "its data have changed since the job began"
-            remedy = "Ask for the retraining again."
-            raise InputError(Fault(f"cohort {cohort.schema.name}", found, remedy))
-        return cohort
-
-    def _against(
-        self, champion: ModelVersion, run: Run, cohort: Cohort, predictions: Predictions
-    ) -> tuple[Audit, Predictions]:
-        directory = self.registry.directory(champion)
-        predictions = unseen(predictions, directory)
-        theirs = score(Predictor(directory), cohort, predictions.only("test"))
-        frozen = Threshold(value=frozen_threshold(directory), rule="fixed")
-        named = Champion(f"version {champion.id}", theirs, (frozen,))
-        embeddings = Embeddings.read(run.directory / "embeddings.parquet")
-        made = audit(predictions, run.audit.spec, run.config.policy, embeddings, named)
-        return made, predictions
-
-    def gate(self, compared: dict[str, Any]) -> dict[str, Any]:
-        """Promote on PASS, hold on anything else."""
-        promote = compared["verdict"] == "PASS"
+    def gate(self, found: Found) -> Found:
+        """Promote on PASS, unless somebody wants to approve it; hold on anything else."""
         against = (
-            f"against version {compared['champion']}"
-            if compared["champion"] is not None
+            f"against version {found['champion']}"
+            if found["champion"] is not None
             else "with no champion to compare with"
         )
-        outcome = "Promoted" if promote else "Held"
-        return {"promote": promote, "reason": f"{outcome} {against}: {compared['reason']}"}
+        passed = found["verdict"] == "PASS"
+        waits = self._terms()[1].promotion == "hold"
+        outcome = "Held" if not passed else "Held for approval" if waits else "Promoted"
+        gate = "promote" if passed and not waits else "hold"
+        return {"gate": gate, "reason": f"{outcome} {against}: {found['reason']}"}
 
-    def register(self, trained: dict[str, Any]) -> dict[str, Any]:
-        """Make the run a model version, whatever the gate says: a held one can be looked at."""
-        version = self.registry.register(Path(trained["directory"]), self.job)
-        return {"version": version.id}
+    def register(self, found: Found) -> Found:
+        """Make the run the challenger, whatever the gate says: a held one can be looked at."""
+        place, job = self.task.place, self.task.id
+        version = place.registry.register(self._run(found), self.task.origin).id
+        with place.database.write() as session:
+            session.get_one(AuditRecord, job).version_id = version
+        place.registry.challenge(version, f"job {job}", found["reason"], job)
+        return {"version": version}
 
-    def conclude(
-        self, registered: dict[str, Any], compared: dict[str, Any], gate: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Promote or hold."""
-        version, promoted, reason = registered["version"], gate["promote"], gate["reason"]
-        with self.database.write() as session:
-            session.get_one(AuditRecord, self.job).version_id = version
-        if promoted:
-            promoted = self.registry.promote_over(
-                compared["champion"], version, f"job {self.job}", reason, self.job
-            )
-            if not promoted:
-                reason = "Held: another model became the champion while this one was compared."
+    def promote(self, found: Found) -> Found:
+        """Make the challenger the champion, if the champion is still the one compared with."""
+        job, reason = self.task.id, found["reason"]
+        promoted = self.task.place.registry.promote_over(
+            found["champion"], found["version"], f"job {job}", reason, job
+        )
+        if not promoted:
+            reason = "Held: another model became the champion while this one was compared."
         return {"promoted": promoted, "reason": reason}
 
+    def hold(self, found: Found) -> Found:
+        """Leave the champion what it is."""
+        return {"promoted": False}
 
-def read_predictions(run: Run) -> Predictions:
-    """The predictions of a finished run, with the attributes of its audit."""
-    attributes = [attribute.name for attribute in run.audit.spec.attributes]
-    return Predictions.read(run.directory / "predictions.parquet", attributes)
+    def _terms(self) -> tuple[dict[str, Any], Terms]:
+        """What was asked for: the configuration of the run, and the rest."""
+        request = dict(self.task.request)
+        own = {name: request.pop(name) for name in Terms.model_fields if name in request}
+        return request, Terms.parse(own, "body")
+
+    def _config(self) -> tuple[RunConfig, Cohort | None]:
+        """The configuration, and the cohort if it had to be read for that."""
+        place = self.task.place
+        request, terms = self._terms()
+        if not terms.cohorts:
+            return parse(request, place.settings), None
+        if "cohort" in request:
+            found = "both 'cohort' and 'cohorts' are given"
+            raise InputError(Fault("body", found, "Give one of them.", column="cohorts"))
+        cohort = place.cohorts.read(*terms.cohorts)
+        request["cohort"] = cohort.schema.model_dump(mode="json")
+        return parse(request, place.settings), cohort
+
+    def _asked(self, found: Found | None = None) -> Asked:
+        """What was asked for, with its cohort.
+
+        Args:
+            found: What the steps have found, to see that the cohort is as it was when the job
+                began; None in the first one.
+
+        Raises:
+            InputError: The request does not fit, or the cohort has changed since.
+        """
+        config, cohort = self._config()
+        cohort = cohort or read_cohort(config.cohort)
+        if found is not None and cohort.fingerprint != found["fingerprint"]:
+            changed = "its data have changed since the job began"
+            remedy = "Ask for the retraining again."
+            raise InputError(Fault(f"cohort {cohort.schema.name}", changed, remedy))
+        return Asked(config, cohort)
+
+    def _run(self, found: Found) -> Path:
+        return self.task.directory / str(found["run"])
 
 
-def unseen(predictions: Predictions, champion: Path) -> Predictions:
-    """The predictions without test rows of patients that the champion has learnt from.
+def _held_out(session: Session, cohort: Cohort, job: str | None = None) -> set[str]:
+    """Patients of a cohort who were in a test split.
 
     Args:
-        predictions: Of the challenger, whose own test patients are in no other split.
-        champion: Run directory of the champion.
-
-    Raises:
-        InputError: No test row is left.
+        session: Of the database.
+        cohort: The cohort.
+        job: The job that drew the split; None: any.
     """
-    split = read_split(champion)
-    known = set(split["patient"][split["split"].isin(SEEN)])
-    table = predictions.table
-    keep = (table["split"] != "test") | ~table["patient"].isin(known)
-    if not (keep & (table["split"] == "test")).any():
-        found = "the champion has learnt from every test patient"
-        remedy = "Retrain on a cohort with new patients, or with the champion's split."
-        raise InputError(Fault("test rows", found, remedy))
-    attributes = [name for name in table.columns if name not in COLUMNS]
-    return Predictions.from_table(table[keep], attributes, source=predictions.source)
+    called = {data_set_of(cohort.schema, each): each for each in set(cohort.table["patient"])}
+    query = select(HeldOutPatient).where(
+        HeldOutPatient.cohort.in_({name for name, _ in called})
+    )
+    if job is not None:
+        query = query.where(HeldOutPatient.job == job)
+    rows = ((row.cohort, row.patient) for row in session.scalars(query))
+    return {called[row] for row in rows if row in called}
 
 
-def score(predictor: Predictor, cohort: Cohort, rows: Predictions) -> Predictions:
-    """The same rows with another model's scores.
+def _patients(split: pd.DataFrame, *parts: str) -> set[str]:
+    return set(split.loc[split["split"].isin(parts), "patient"])
 
-    Raises:
-        InputError: The model decides between other classes than the cohort has.
-    """
-    if predictor.classes != cohort.schema.classes:
-        found = f"the champion decides between {', '.join(predictor.classes)}"
-        remedy = f"The cohort has {', '.join(cohort.schema.classes)}; they cannot be compared."
-        raise InputError(Fault("champion", found, remedy))
-    samples = rows.table["sample"].tolist()
-    scores = []
-    for start in range(0, len(samples), BATCH):
-        batch = samples[start : start + BATCH]
-        pixels = np.stack([cohort.pixels(sample, predictor.contract) for sample in batch])
-        scores.append(predictor.predict(pixels).probability[:, 1])
-    table = rows.table.assign(score=np.concatenate(scores).astype(float))
-    return replace(rows, table=table, source=f"champion on {rows.source}")
+
+def _passes(found: Found) -> bool:
+    return bool(found["gate"] == "promote")

@@ -1,4 +1,4 @@
-"""The process that does the jobs: one for a home, and the only one that trains."""
+"""The process that does the jobs. There may be several for a database, each of another name."""
 
 import fcntl
 import logging
@@ -8,58 +8,88 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dbos import DBOS, DBOSConfig
+from sqlalchemy import make_url
 
 from evaluation.errors import Fault, InputError
 from service.database import Database
 from service.layout import Layout
-from service.queue import APPLICATION, CHECKS, JOBS, SERIALIZER, WORKFLOWS
+from service.queue import APPLICATION, CHECKS, JOBS, SERIALIZER, WEBHOOKS, WORKFLOWS
+from service.roll import Roll, beating
 from service.settings import ServiceSettings
+from service.takeover import take_up
 from service.workflows import Workflows
 
 logger = logging.getLogger(__name__)
 
-#: How often jobs are compared with their workflows, in seconds.
+#: How often jobs are compared with their workflows, and workers with the roll, in seconds.
 RECONCILE_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A worker at work.
+
+    Attributes:
+        workflows: What it can do.
+        roll: Its entry among the others.
+    """
+
+    workflows: Workflows
+    roll: Roll
+
+    def look_round(self) -> None:
+        """Take up what dead workers have left, and end jobs whose workflow has ended."""
+        take_up(self.roll)
+        self.workflows.reconcile()
+
+
 @contextmanager
-def working(settings: ServiceSettings) -> Iterator[Workflows]:
+def working(settings: ServiceSettings) -> Iterator[Worker]:
     """Work on jobs in the background while the block runs.
 
-    Jobs that a former worker left unfinished are taken up first.
+    Jobs that workers left unfinished who are gone are taken up first, and when others fall
+    silent theirs. A worker that is silent for too long itself stops its process.
 
     Raises:
-        InputError: Another worker is at work in this home.
+        InputError: A living worker has this name.
     """
     layout = Layout(settings)
-    with layout.lock.open("w") as lock:
+    with layout.lock.open("a") as lock:
         _hold(lock.fileno(), settings)
-        database = Database.opened(settings.database)
+        database = Database.opened(settings.database, patience=settings.takeover_seconds)
+        roll = Roll(settings)
+        database.on_write = roll.check
         workflows = Workflows(settings, database)
         configuration: DBOSConfig = {
             "name": APPLICATION,
             "system_database_url": settings.database,
             "application_version": WORKFLOWS,
-            "executor_id": settings.executor,
+            "executor_id": roll.id,
             "serializer": SERIALIZER,
             "log_level": "WARNING",
         }
-        DBOS(config=configuration)
         try:
-            workflows.sweep()
-            workflows.declare()
-            DBOS.listen_queues([JOBS, CHECKS])
-            DBOS.launch()
-            # Two trainings at once would take each other's cores.
-            DBOS.register_queue(
-                JOBS, worker_concurrency=1, polling_interval_sec=settings.poll_seconds
-            )
-            DBOS.register_queue(CHECKS, polling_interval_sec=settings.poll_seconds)
-            yield workflows
+            roll.enter()
+            DBOS(config=configuration)
+            with beating(roll):
+                workflows.sweep()
+                workflows.declare()
+                DBOS.listen_queues([JOBS, CHECKS, WEBHOOKS])
+                DBOS.launch()
+                # Two trainings at once would take each other's cores.
+                DBOS.register_queue(
+                    JOBS, worker_concurrency=1, polling_interval_sec=settings.poll_seconds
+                )
+                for queue in (CHECKS, WEBHOOKS):
+                    DBOS.register_queue(queue, polling_interval_sec=settings.poll_seconds)
+                take_up(roll)
+                yield Worker(workflows, roll)
         finally:
             DBOS.destroy(destroy_registry=True)
+            roll.leave()
             database.close()
 
 
@@ -72,7 +102,7 @@ def run(settings: ServiceSettings, *, while_stdin_is_open: bool = False) -> None
             that the process which started it is gone, whatever the way.
 
     Raises:
-        InputError: Another worker is at work in this home.
+        InputError: A living worker has this name.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,28 +111,29 @@ def run(settings: ServiceSettings, *, while_stdin_is_open: bool = False) -> None
         threading.Thread(target=_wait_for_the_end_of_stdin, args=[stop], daemon=True).start()
     # Decoded cohorts are kept where everything else is, unless somebody chose another place.
     os.environ.setdefault("EVENSCAN_CACHE", str(settings.home / "cache"))
-    with working(settings) as workflows:
-        logger.info("worker %s takes jobs from %s", settings.executor, settings.database)
-        while not stop.wait(RECONCILE_SECONDS):
+    with working(settings) as worker:
+        place = make_url(settings.database)  # which shows no password
+        logger.info("worker %s takes jobs from %s", settings.executor, place)
+        while not stop.wait(min(RECONCILE_SECONDS, settings.takeover_seconds / 3)):
             try:
-                workflows.reconcile()
+                worker.look_round()
             except Exception:  # the next round tries again; the training goes on meanwhile
                 logger.exception("jobs could not be compared with their workflows")
         logging.shutdown()
+        worker.roll.leave()
         # A training thread cannot be stopped, and need not be: its checkpoint lets it go on
         # later. To stop is to crash, so that there is one way of coming back.
         os._exit(0)
 
 
 def _hold(file: int, settings: ServiceSettings) -> None:
-    """Lock the home; two workers of one name would take up each other's jobs."""
+    """Lock the name; who holds it knows that no other of this home and name lives."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        remedy = "Stop it first, or give this one another EVENSCAN_HOME."
-        raise InputError(
-            Fault(str(settings.home), "another worker is at work here", remedy)
-        ) from None
+        found = f"another worker is at work here under the name '{settings.executor}'"
+        remedy = "Stop it first, or give this one another EVENSCAN_EXECUTOR."
+        raise InputError(Fault(str(settings.home), found, remedy)) from None
 
 
 def _wait_for_the_end_of_stdin(stop: threading.Event) -> None:

@@ -3,21 +3,27 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from evaluation.errors import InputError
-from service.audits import UploadedAudit, clause_sentences, store
+from service import webhook
+from service.audit_files import Audits
+from service.context import Context, continued, within
 from service.database import Database
-from service.jobs import Jobs, Throttle, plain
-from service.layout import Layout
-from service.registry import ModelRegistry
-from service.retrain import Retraining, parse
+from service.jobs import ENDED, Throttle, kept, plain
+from service.kinds import KINDS
+from service.queue import WEBHOOKS
+from service.secret import secret_of
 from service.settings import ServiceSettings
-from training.making import Step as Part
+from service.store import UPLOADS, StoreUnavailable
+from service.telling import roles, tellable
+from service.workflow import Cancelled, Found, Step, Task, Workflow, Workplace
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +31,17 @@ logger = logging.getLogger(__name__)
 #: since to stop a worker is to crash it, so there is room for many of them.
 ATTEMPTS = 100
 
+#: How long a step waits for a database that went, in seconds, before each new begin.
+DATABASE_PAUSES = (1.0, 5.0, 15.0, 60.0, 120.0, 300.0)
+
+#: The step that ends every job that did what it was asked to.
+FINISH = "finish"
+
 #: A copy into the folder of models may still be under way until it is so old, in seconds.
 LEFT_ALONE = 3600.0
 
-Step = Callable[[], dict[str, Any]]
+#: How often what nobody needs any more is removed, in seconds.
+SWEEP_SECONDS = 600.0
 
 
 class StepFailed(Exception):
@@ -40,10 +53,11 @@ class Workflows:
 
     def __init__(self, settings: ServiceSettings, database: Database) -> None:
         """Use a service's settings and database."""
-        self.settings, self.database = settings, database
-        self.layout = Layout(settings)
-        self.jobs = Jobs(database)
-        self.registry = ModelRegistry(database, self.layout.models)
+        self.place = Workplace.of(settings, database)
+        self.settings, self.jobs, self.layout = settings, self.place.jobs, self.place.layout
+        self._deliver: Callable[[str, int], None] = self.deliver
+        self._roles = roles(settings)
+        self._sweeping = Throttle(SWEEP_SECONDS)
 
     def declare(self) -> None:
         """Make the workflows known to the job store under their names."""
@@ -52,125 +66,164 @@ class Workflows:
             return self.check(kind, request)
 
         DBOS.workflow(name="check", max_recovery_attempts=ATTEMPTS)(check)
-        for name, workflow in {"audit": self.audit, "retrain": self.retrain}.items():
-            DBOS.workflow(name=name, max_recovery_attempts=ATTEMPTS)(self.ended(workflow))
+        for kind in KINDS:
+            DBOS.workflow(name=kind, max_recovery_attempts=ATTEMPTS)(self._workflow())
+
+        def deliver(job: str, tried: int) -> None:
+            self.deliver(job, tried)
+
+        self._deliver = DBOS.workflow(name="webhook", max_recovery_attempts=ATTEMPTS)(deliver)
 
     def check(self, kind: str, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Faults of a request for a job; none if it can be done."""
         try:
-            if kind == "audit":
-                UploadedAudit.parse(request, "body").read()
-            else:
-                parse(request, self.settings)
+            _class_of(kind)(Task("", request, self.place)).check()
         except InputError as error:
-            return [plain(fault) for fault in error.faults]
+            return [plain(tellable(fault, self._roles)) for fault in error.faults]
         return []
 
-    def ended(self, workflow: Callable[[str], None]) -> Callable[[str], None]:
-        """The workflow, which stops quietly when a step has failed and said so."""
-
+    def _workflow(self) -> Callable[[str], None]:
         def run(job: str) -> None:
-            try:
-                workflow(job)
-            except StepFailed:
-                logger.warning("job %s failed", job)
+            with within(self._context(job)):
+                try:
+                    self.run(job)
+                except StepFailed:
+                    logger.warning("job %s stopped", job)
+                self._announce(job)
 
         return run
 
-    def audit(self, job: str) -> None:
-        """Audit an uploaded predictions file."""
+    def _context(self, job: str) -> Context:
+        """What its lines in the log say: the trace of the request that asked for it, too."""
+        row = self.jobs.get(job)
+        return Context(job=job, traceparent=continued(row.traceparent if row else None))
 
-        def made() -> dict[str, Any]:
-            found, predictions = UploadedAudit.parse(self.request(job), "body").make()
-            store(self.database, self.layout.audits, job, found, predictions)
-            return {"audit": job, "verdict": found.verdict, "reason": clause_sentences(found)}
+    def _announce(self, job: str) -> None:
+        """Tell the job's webhook of its end, if it has one."""
+        row = self.jobs.get(job)
+        if row is not None and row.webhook is not None:
+            with SetWorkflowID(webhook.delivery_of(row)):
+                DBOS.enqueue_workflow(WEBHOOKS, self._deliver, job, 0)
 
-        result = self.step(job, "audit", made)
-        self.step(job, "finish", lambda: self.finish(job, result))
+    def deliver(self, job: str, tried: int) -> None:
+        """Send a job's message; if it does not arrive, a later workflow tries again.
 
-    def retrain(self, job: str) -> None:
-        """Train a challenger, compare it with the champion, promote or hold it."""
-        work = Retraining(
-            job, self.request(job), self.settings, self.database, self.registry, self.layout
-        )
-        throttle = Throttle(self.settings.progress_seconds)
+        Args:
+            job: Id of the job, which has ended or is about to.
+            tried: How often this was tried before.
+        """
+        if DBOS.run_step({"name": "deliver"}, lambda: self._is_delivered(job, tried)):
+            return
+        later = SetEnqueueOptions(delay_seconds=webhook.PAUSES[tried])
+        with SetWorkflowID(f"{job}-end-{tried + 1}"), later:
+            DBOS.enqueue_workflow(WEBHOOKS, self._deliver, job, tried + 1)
 
-        def progress(part: Part) -> None:
-            if throttle.due():
-                share = part.done / part.total if part.total else 0.0
-                self.jobs.progress(job, f"train: {part.name}", share)
+    def _is_delivered(self, job: str, tried: int) -> bool:
+        """Whether nothing is left to do: the message arrived, or it never will."""
+        row = self.jobs.get(job)
+        if row is None or row.webhook is None:
+            return True
+        try:
+            if row.state not in ENDED:
+                raise webhook.NotDelivered("the job has not ended")
+            status = webhook.deliver(row, secret_of(self.settings), self.settings)
+        except webhook.NotDelivered as error:
+            last = tried == len(webhook.PAUSES)
+            after = "given up" if last else f"tried again in {webhook.PAUSES[tried]:g} s"
+            self.jobs.log(job, f"webhook: {error}; {after}")
+            return last
+        self.jobs.log(job, f"webhook: delivered, answered {status}")
+        return True
 
-        ingested = self.step(job, "ingest", work.ingest)
-        trained = self.step(job, "train", lambda: work.train(ingested, progress))
-        compared = self.step(job, "compare", lambda: work.compare(ingested, trained))
-        gate = self.step(job, "gate", lambda: work.gate(compared))
-        registered = self.step(job, "register", lambda: work.register(trained))
-        end = "promote" if gate["promote"] else "hold"
-        concluded = self.step(job, end, lambda: work.conclude(registered, compared, gate))
-        result = ingested | compared | registered | {"run": trained["run"]} | concluded
-        self.step(job, "finish", lambda: self.finish(job, result))
+    def run(self, job: str) -> None:
+        """Do the steps of a job, or those that are left of them.
 
-    def request(self, job: str) -> dict[str, Any]:
-        """What a job was asked to do. It never changes, so reading it needs no step."""
+        Raises:
+            StepFailed: One ended badly, now or before; the job's row says why.
+        """
+        task, workflow = self._taken(job)
+        found: Found = {}
+        stands = False
+        for step in workflow.steps():
+            if step.only_if(found):
+                found |= self._done(task, step, found, stands)
+                stands = stands or step.lasting
+        finish = Step(FINISH, lambda found: self._finish(task, found))
+        self._done(task, finish, found, stands)
+
+    def _taken(self, job: str) -> tuple[Task, Workflow]:
+        # What is read here never changes, so reading it needs no step.
         row = self.jobs.get(job)
         if row is None:
             raise LookupError(f"job {job} has no row")
-        return row.request
+        task = Task(job, row.request, self.place, self.jobs.origin(job), row.who)
+        return task, _class_of(row.kind)(task)
 
-    def finish(self, job: str, result: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, task: Task, found: Found) -> Found:
         """End a job that did what it was asked to."""
-        self.clear(job)
-        self.jobs.succeed(job, result.pop("reason"), result)
+        result = {name: value for name, value in found.items() if name != "reason"}
+        self._clear(task.origin)
+        self.jobs.succeed(task.id, str(found.get("reason", "")), result)
         return {}
 
-    def sweep(self) -> None:
-        """Remove what processes left that died: uploads without a job, copies half made."""
-        open_jobs = set(self.jobs.unfinished())
-        layout = self.layout
-        strays = [
-            folder
-            for parent in (layout.uploads, layout.jobs)
-            for folder in parent.iterdir()
-            # A young upload may belong to a request that is still being checked.
-            if folder.name not in open_jobs and _age(folder) > 2 * self.settings.check_seconds
-        ]
-        strays += [folder for folder in layout.models.glob(".*") if _age(folder) > LEFT_ALONE]
-        strays += layout.audits.glob(".*")  # only this worker writes audits
-        for folder in strays:
-            logger.info("removing %s, which a process that died has left", folder)
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def clear(self, job: str) -> None:
-        """Remove what a job was given and what it worked with; what it made is elsewhere."""
-        for folder in (self.layout.uploads, self.layout.jobs):
-            shutil.rmtree(folder / job, ignore_errors=True)
-
-    def step(self, job: str, name: str, work: Step) -> dict[str, Any]:
+    def _done(self, task: Task, step: Step, found: Found, stands: bool) -> Found:
         """Do a step once: its outcome is kept, good or bad, and found when the job is repeated.
+
+        Args:
+            task: The job.
+            step: The step.
+            found: What the steps before have found.
+            stands: Whether one of them was lasting, so that nobody may cancel any more.
 
         Raises:
             StepFailed: It ended badly, now or before; the job's row says why.
         """
-
-        def attempt() -> dict[str, Any] | None:
-            if name != "finish":
-                self.jobs.begin(job, name)
-            try:
-                return work()
-            except InputError as error:
-                self.clear(job)
-                self.jobs.fail(job, str(error), [plain(fault) for fault in error.faults])
-            except Exception as error:
-                logger.exception("job %s, step %s", job, name)
-                self.clear(job)
-                crash = f"The step '{name}' stopped with {type(error).__name__}."
-                self.jobs.fail(job, f"{crash} The worker's log has the details.")
-            return None
-
-        outcome = DBOS.run_step({"name": name}, attempt)
+        outcome: Found | None = DBOS.run_step(
+            {"name": step.name},
+            lambda: self._attempt_with_a_database(task, step, found, stands),
+        )
         if outcome is None:
-            raise StepFailed(name)
+            raise StepFailed(step.name)
         return outcome
+
+    def _attempt_with_a_database(
+        self, task: Task, step: Step, found: Found, stands: bool
+    ) -> Found | None:
+        """Do a step; if the database goes, do it anew later, as after a crash."""
+        for pause in DATABASE_PAUSES:
+            try:
+                return self._attempt(task, step, found, stands)
+            except (OperationalError, InterfaceError):
+                logger.exception("job %s, step %s: no database", task.id, step.name)
+                time.sleep(pause)
+        return self._attempt(task, step, found, stands)
+
+    def _attempt(self, task: Task, step: Step, found: Found, stands: bool) -> Found | None:
+        job, began = task.id, time.monotonic()
+        try:
+            if not self.jobs.begin(job, step.name, again=step.lasting, whatever=stands):
+                self.jobs.cancel(job, f"It was cancelled before the step '{step.name}'.")
+                return None
+            outcome = step.work(found)
+        except Cancelled:
+            self.jobs.cancel(job, f"It was cancelled in the step '{step.name}'.")
+        except InputError as error:
+            faults = [tellable(fault, self._roles) for fault in error.faults]
+            self.jobs.fail(job, str(InputError(*faults)), [plain(each) for each in faults])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            logger.exception("job %s, step %s", job, step.name)
+            why = type(error).__name__
+            if isinstance(error, OSError) and error.strerror:  # such as a full disk
+                why += f" ({error.strerror})"
+            crash = f"The step '{step.name}' stopped with {why}."
+            self.jobs.fail(job, f"{crash} The worker's log has the details.")
+        else:
+            if step.name != FINISH:
+                self.jobs.log(job, f"{step.name}: done in {time.monotonic() - began:.1f} s")
+            return outcome
+        return None
 
     def reconcile(self) -> None:
         """End the jobs whose workflow has ended without them: given up, cancelled or broken."""
@@ -178,7 +231,7 @@ class Workflows:
             status = DBOS.get_workflow_status(job)
             if status is None or status.status in ("ENQUEUED", "PENDING", "DELAYED"):
                 continue
-            self.clear(job)
+            self._announce(job)  # before its end: if this dies between, it is done again
             if status.status == "CANCELLED":
                 self.jobs.cancel(job, "It was cancelled.")
             elif status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
@@ -187,6 +240,65 @@ class Workflows:
                 )
             else:
                 self.jobs.fail(job, "The job broke off. The worker's log has the details.")
+        if self._sweeping.due():
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what nobody needs any more.
+
+        That is what failed and cancelled jobs were given, once nobody may try them again, and
+        what processes left that died: uploads without a job, copies half made.
+        """
+        layout = self.layout
+        given = {*layout.uploads.iterdir(), *layout.jobs.iterdir()}
+        strays = [folder for folder in given if self._is_over(folder)]
+        strays += _hidden(layout.models, layout.audits)
+        for folder in strays:
+            logger.info("removing %s, which nobody needs any more", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._sweep_store()
+        except StoreUnavailable:
+            logger.exception("the store is swept later")
+
+    def _sweep_store(self) -> None:
+        """Remove finished folders that nobody needs: of what was deleted or given up."""
+        place = self.place
+        for name in place.store.names(UPLOADS):
+            last = self.jobs.last_of(name.rpartition("/")[2])
+            if last is not None and not kept(last, self.settings):
+                place.store.remove(name)
+        Audits(place.database, place.store).sweep()
+        place.registry.sweep()
+
+    def _is_over(self, folder: Path) -> bool:
+        """Whether no job needs what is in a folder of its name."""
+        last = self.jobs.last_of(folder.name)
+        if last is None:
+            # A young upload may belong to a request that is still being checked.
+            return _age(folder) > 2 * self.settings.check_seconds
+        return not kept(last, self.settings)
+
+    def _clear(self, origin: str) -> None:
+        """Remove what a job was given and what it worked with; what it made is elsewhere."""
+        shutil.rmtree(self.layout.jobs / origin, ignore_errors=True)
+        shutil.rmtree(self.layout.uploads / origin, ignore_errors=True)
+        try:
+            self.place.store.remove(f"{UPLOADS}/{origin}")
+        except StoreUnavailable:
+            logger.exception("what job %s was given is removed later", origin)
+
+
+def _class_of(kind: str) -> type[Workflow]:
+    module, _, name = KINDS[kind].workflow.partition(":")
+    found: type[Workflow] = getattr(import_module(module), name)
+    return found
+
+
+def _hidden(*parents: Path) -> Iterable[Path]:
+    """What was being copied into a folder when its process died."""
+    found = [path for parent in parents for path in parent.glob(".*")]
+    return [path for path in found if _age(path) > LEFT_ALONE]
 
 
 def _age(path: Path) -> float:

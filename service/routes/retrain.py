@@ -3,10 +3,11 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 
 from evaluation.errors import Fault, InputError, unknown_name
 from evaluation.settings import read_toml
+from service.access import asking, needs
 from service.errors import documented
 from service.queue import new_id
 from service.services import Parts, takes
@@ -14,7 +15,7 @@ from service.settings import ServiceSettings
 from service.submissions import Accepted, submit
 from training.methods import METHOD_NAMES
 
-router = APIRouter(prefix="/v1/retrain", tags=["retrain"])
+router = APIRouter(prefix="/v1/retrain", tags=["retrain"], dependencies=[needs("train")])
 
 #: Settings are a few levels deep.
 DEEPEST = 20
@@ -30,12 +31,15 @@ EXAMPLE = {"cohort": "phantom", "method": {"name": "clear_vae"}, "size": 28, "se
 )
 def request_retrain(
     parts: Parts,
+    request: Request,
     response: Response,
     body: Annotated[
         dict[str, Any],
         Body(
-            description="A training configuration. The cohort may be the name of one that the "
-            "service knows, the method a name alone.",
+            description="A training configuration. Instead of 'cohort', 'cohorts' names those "
+            "that the service holds, by id; or 'cohort' is the name of one that it knows. The "
+            "method may be a name alone. 'promotion' is 'automatic' or 'hold', 'webhook' an "
+            "address that is told of the end.",
             examples=[EXAMPLE],
         ),
     ],
@@ -44,8 +48,11 @@ def request_retrain(
 
     The configuration is checked completely before the answer.
     """
-    request = expand(body, parts.settings)
-    return submit(parts, new_id(), "retrain", request, response)
+    wanted, webhook = expand(body, parts.settings), body.get("webhook")
+    who = asking(request).name
+    if not isinstance(webhook, str):
+        webhook = None  # the worker's check says what should be there
+    return submit(parts, new_id(request), "retrain", wanted, response, who=who, webhook=webhook)
 
 
 def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:

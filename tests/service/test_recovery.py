@@ -1,17 +1,46 @@
-"""A worker is killed while it trains. The job goes on from the checkpoint and ends once."""
+"""Processes are killed while a job goes on. It ends once, and what it makes is made once."""
 
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import pandas as pd
 import pytest
-from service_samples import tiny
+from fastapi.testclient import TestClient
+from service_samples import HERE, NOTHING, tiny
 from test_processes import environment, start, stop, wait
+from webhook_samples import Receiver
+
+from service.app import create_app
+from service.secret import secret_of
+from service.settings import ServiceSettings
+from service.webhook import DELIVERY, SIGNATURE, verify
 
 EPOCHS = 8
+
+STEPS = (
+    "ingest",
+    "split",
+    "train",
+    "audit",
+    "compare",
+    "gate",
+    "register",
+    "promote",
+    "finish",
+)
+
+KILLED = Path(__file__).with_name("killed_worker.py")
+
+
+@pytest.fixture
+def receiver():
+    """Takes messages."""
+    with Receiver() as found:
+        yield found
 
 
 @pytest.fixture
@@ -19,68 +48,138 @@ def worker(tmp_path, cache):
     """Starts a worker, and stops what was started."""
     started = []
 
-    def launch():
+    def launch(*command):
         variables = environment(tmp_path) | {
             "EVENSCAN_POLL_SECONDS": "0.05",
             "EVENSCAN_CACHE": str(cache),
             "EVENSCAN_PROGRESS_SECONDS": "0",
+            "EVENSCAN_WEBHOOK_HOSTS": "127.0.0.1",
         }
         log = (tmp_path / f"worker-{len(started)}.log").open("w")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", "worker"], env=variables, stderr=log
-        )
+        command = command or ("-m", "service", "worker")
+        process = subprocess.Popen([sys.executable, *command], env=variables, stderr=log)
         log.close()
         started.append(process)
         return process
 
     yield launch
     for process in started:
-        process.kill()
-        process.wait()
+        process.terminate()  # the one that starts others takes them along
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def test_a_killed_worker_goes_on_from_its_checkpoint(worker, tmp_path):
+@pytest.fixture
+def client(tmp_path):
+    """An API in this process, in the home of the worker."""
+    settings = ServiceSettings.read(
+        home=tmp_path, poll_seconds=0.05, open=True, webhook_hosts="127.0.0.1"
+    )
+    with TestClient(create_app(settings), base_url=HERE) as found:
+        yield found
+
+
+def ended(client, location, seconds=90):
+    """The job at a place, once it has ended."""
+    wait(lambda: client.get(location).json()["state"] not in ("queued", "running"), seconds)
+    return client.get(location).json()
+
+
+def lines(client, location):
+    """All that was said of a job, as kind and text."""
+    found, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"{location}/logs?limit=100{cursor}").json()
+        found += [(line["kind"], line["text"]) for line in page["items"]]
+        cursor = page["next"] and f"&cursor={page['next']}"
+    return found
+
+
+def epochs(said):
+    """Numbers of the epochs that were begun."""
+    return [int(n) for _, text in said for n in re.findall(r"epoch (\d+) of", text)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["begun", "done"])
+def test_a_worker_that_is_killed_at_every_step_does_everything_once(
+    worker, client, receiver, tmp_path, moment
+):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    places = [f"{moment}:{step}" for step in (*STEPS, "webhook")]
+    worker(str(KILLED), str(marks), *places)
+    response = client.post("/v1/retrain", json=tiny(webhook=receiver.address))
+    assert response.status_code == 202, response.text
+    location = response.headers["location"]
+    job = ended(client, location)
+    assert job["state"] == "succeeded", job
+    wait(lambda: ("log", "webhook: delivered, answered 204") in lines(client, location))
+    wait(lambda: len(receiver.messages) == (2 if moment == "done" else 1))
+    assert {path.name for path in marks.iterdir()} == set(places)
+
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [job["id"]]
+    assert [path.name for path in (tmp_path / "audits").iterdir()] == [job["id"]]
+    [move] = [m for m in client.get("/v1/models/1").json()["moves"] if m["alias"] == "champion"]
+    assert (move["who"], move["audit"]) == (f"job {job['id']}", job["id"])
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+    secret = secret_of(ServiceSettings.read(home=tmp_path))
+    assert {headers[DELIVERY] for _, headers, _ in receiver.messages} == {f"{job['id']}-end"}
+    for _, headers, body in receiver.messages:
+        assert verify(secret, headers[SIGNATURE], body)
+
+
+def test_a_killed_worker_goes_on_from_its_checkpoint(worker, client, tmp_path):
     killed = worker()
-    server, address = start(tmp_path, "--no-worker")
+    config = tiny(method={"name": "erm", "epochs": EPOCHS, "batch_size": 2})
+    accepted = client.post("/v1/retrain", json=config)
+    assert accepted.status_code == 202, accepted.text
+    location = accepted.json()["location"]
+    place = tmp_path / "jobs" / accepted.json()["job"]
+
+    wait(lambda: list(place.glob(".*/checkpoint.safetensors")))
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    before = client.get(location).json()
+    assert before["state"] == "running"
+    first = epochs(lines(client, location))
+    assert first[-1] < EPOCHS
+
+    worker()
+    job = ended(client, location)
+    assert job["state"] == "succeeded", job
+    assert job["reason"] == "Promoted with no champion to compare with: PASS."
+    # No epoch was trained again but the one that was cut off.
+    history = pd.read_csv(tmp_path / "models" / job["id"] / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    again = epochs(lines(client, location))[len(first) :]
+    assert again[0] in (first[-1], first[-1] + 1)
+    assert again == list(range(again[0], EPOCHS + 1))
+
+
+def test_a_job_outlives_the_api_that_took_it_on(worker, tmp_path):
+    server, address = start(tmp_path, "--no-worker", "--open")
+    worker()
+    keyed = {"Idempotency-Key": "once"}
+    asked = {"json": tiny(policy=NOTHING), "headers": keyed, "timeout": 60}
+    accepted = httpx2.post(f"{address}/v1/retrain", **asked)
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    assert accepted.status_code == 202, accepted.text
+    server, address = start(tmp_path, "--no-worker", "--open")
     try:
-        config = tiny(method={"name": "erm", "epochs": EPOCHS, "batch_size": 2})
-        accepted = httpx2.post(f"{address}/v1/retrain", json=config, timeout=60)
-        assert accepted.status_code == 202, accepted.text
-        location = address + accepted.json()["location"]
-        place = tmp_path / "jobs" / accepted.json()["job"]
-
-        wait(lambda: list(place.glob(".*/checkpoint.safetensors")))
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-        before = httpx2.get(location).json()
-        assert before["state"] == "running"
-        epoch = int(re.search(r"epoch (\d+) of", before["step"]).group(1))
-        assert epoch < EPOCHS
-
-        worker()
-        steps = []
-
-        def ended():
-            job = httpx2.get(location).json()
-            steps.append(job["step"])
-            return job["state"] not in ("queued", "running")
-
-        wait(ended, seconds=60)
-        job = httpx2.get(location).json()
-        assert job["state"] == "succeeded", job
-        assert [m["version"] for m in httpx2.get(f"{address}/v1/models").json()["models"]] == [
-            1
-        ]
-        [move] = httpx2.get(f"{address}/v1/models/1").json()["moves"]
-        assert (move["who"], move["audit"]) == (f"job {job['id']}", job["id"])
-        assert job["reason"] == "Promoted with no champion to compare with: PASS."
-        assert [path.name for path in (tmp_path / "models").iterdir()] == ["1"]
-        assert list((tmp_path / "jobs").iterdir()) == []
-
-        # No epoch was trained again but the one that was cut off.
-        history = pd.read_csv(tmp_path / "models" / "1" / "history.csv")
-        assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
-        again = [int(n) for step in steps for n in re.findall(r"epoch (\d+) of", step)]
-        assert all(number >= epoch for number in again), (epoch, again)
+        # Whoever did not get the answer asks again, and is told of the same job.
+        again = httpx2.post(f"{address}/v1/retrain", **asked)
+        assert (again.status_code, again.json()) == (202, accepted.json())
+        with httpx2.Client(base_url=address) as client:
+            job = ended(client, again.headers["location"])
+            assert job["state"] == "succeeded", job
+            assert len(client.get("/v1/jobs").json()["items"]) == 1
+            assert [path.name for path in (tmp_path / "models").iterdir()] == [job["id"]]
     finally:
         stop(server)

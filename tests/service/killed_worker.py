@@ -1,0 +1,68 @@
+"""A worker that kills itself with SIGKILL at chosen places, and is started anew each time.
+
+``python killed_worker.py FOLDER PLACE ...``: a place is ``begun:STEP``, before the step does
+anything, or ``done:STEP``, after all of it but before that is recorded. Each kills once; the
+file FOLDER/PLACE says that it has.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+# Loaded before the first fork, since each would take seconds to load them.
+import service.retrain
+import training.export
+import training.fit
+import training.methods.erm
+from service.settings import ServiceSettings
+from service.worker import run
+from service.workflows import Workflows
+
+LOADED = (service.retrain, training.export, training.fit, training.methods.erm)
+
+
+def main() -> None:
+    folder, places = Path(sys.argv[1]), sys.argv[2:]
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        if (child := os.fork()) == 0:
+            work(folder, places)
+        signal.signal(signal.SIGTERM, lambda *_, child=child: stop(child))
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            os._exit(0)
+
+
+def stop(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os._exit(0)
+
+
+def work(folder: Path, places: list[str]) -> None:
+    def die(place: str) -> None:
+        mark = folder / place
+        if place in places and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    attempt, delivered = Workflows._attempt, Workflows._is_delivered
+
+    def attempted(self, task, step, found, stands):
+        die(f"begun:{step.name}")
+        outcome = attempt(self, task, step, found, stands)
+        die(f"done:{step.name}")
+        return outcome
+
+    def sent(self, job, tried):
+        die("begun:webhook")
+        outcome = delivered(self, job, tried)
+        die("done:webhook")
+        return outcome
+
+    Workflows._attempt, Workflows._is_delivered = attempted, sent
+    run(ServiceSettings.read())
+
+
+if __name__ == "__main__":
+    main()
