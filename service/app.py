@@ -1,5 +1,6 @@
 """The API: routes found by their file, one body for every error."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,18 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from evaluation.registry import Registry
 from service import errors
+from service.access import Doors, check_declared
+from service.access_log import Logged
 from service.auth import Guard
+from service.conditional import Conditional
+from service.context import InContext
+from service.direct import Direct
+from service.documentation import install_documentation
+from service.headers import SecurityHeaders
+from service.idempotency import Idempotency
 from service.limits import BodyLimit
+from service.metrics import Measured
+from service.rate import RateLimit
 from service.services import Services
 from service.settings import ServiceSettings
 
@@ -34,32 +45,50 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     Nothing is opened before the app starts.
 
     Args:
-        settings: Of the service. Without a key the app answers programs of this machine only.
+        settings: Of the service.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.open:
             logger.warning(
-                "OPEN: no EVENSCAN_API_KEY is set; any program of this machine may ask"
+                "OPEN: no key is asked for; any program of this machine may do anything"
             )
-        app.state.services = await run_in_threadpool(Services.start, settings)
+        parts = await run_in_threadpool(Services.start, settings)
+        app.state.services = parts
+        # The first question should not wait for the champion, nor the start for a broken one.
+        warming = asyncio.create_task(run_in_threadpool(parts.readiness.found))
         yield
-        await run_in_threadpool(app.state.services.stop)
+        await warming
+        await run_in_threadpool(parts.stop)
 
     app = FastAPI(
         title="Evenscan",
         summary="Embeddings, predictions, fairness audits and gated retraining.",
         version=version("evenscan"),
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
     routers = [ROUTES.get(name) for name in ROUTES.names()]
+    routes = [route for router in routers for route in router.routes]
+    app.router.routes.insert(0, Direct(routes))
     for router in routers:
         app.include_router(router, dependencies=KEYS)
-    errors.install(app, [route for router in routers for route in router.routes])
+    check_declared(routes)
+    errors.install(app, routes)
+    install_documentation(app, routes)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimit, largest=settings.max_body_bytes)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Conditional)
+    app.add_middleware(Idempotency)
+    app.add_middleware(errors.Problems)
+    app.add_middleware(BodyLimit, settings=settings)
+    if not settings.open:  # programs of this machine are all one to an open service
+        app.add_middleware(RateLimit, rate=settings.rate)
+    app.add_middleware(Guard, settings=settings, doors=Doors(routes))
+    app.add_middleware(Logged)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measured, routes=routes)
+    app.add_middleware(InContext)
     return app

@@ -1,20 +1,21 @@
 """Commands of the service: serve, worker, models."""
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from service.registry import ModelRegistry
+from service.keys_cli import keys
+from service.models_cli import models
+from service.remote import remote
 
 # Everything else is imported inside the commands: the base install loads this module, and
 # `evenscan --help` should not wait for it.
 
 app = typer.Typer()
-models = typer.Typer(help="Model versions and the champion.", no_args_is_help=True)
 app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
+app.add_typer(remote, name="remote")
 
 
 @app.command()
@@ -22,14 +23,18 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     worker: Annotated[bool, typer.Option(help="Also run a worker.")] = True,
+    open_: Annotated[
+        bool | None, typer.Option("--open", help="Ask for no key; on loopback only.")
+    ] = None,
 ) -> None:
     """Start the API, and a worker that does its jobs. EVENSCAN_* variables configure both."""
+    from service.logs import configure
     from service.server import serve as start
     from service.settings import ServiceSettings
 
-    _log()
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "open": open_}
     settings = ServiceSettings.read(**{k: v for k, v in given.items() if v is not None})
+    configure(settings.log)
     start(settings, with_worker=worker, on_listening=typer.echo)
 
 
@@ -40,11 +45,13 @@ def worker(
     ] = False,
 ) -> None:
     """Do the jobs: audits and retrainings. Unfinished ones are taken up first."""
+    from service.logs import configure
     from service.settings import ServiceSettings
     from service.worker import run
 
-    _log()
-    run(ServiceSettings.read(), while_stdin_is_open=while_stdin_is_open)
+    settings = ServiceSettings.read()
+    configure(settings.log)
+    run(settings, while_stdin_is_open=while_stdin_is_open)
 
 
 @app.command()
@@ -63,49 +70,3 @@ def demo(
     from service.demo import demo as run
 
     run(cohort, policy, out, Console())
-
-
-@models.command("list")
-def list_models() -> None:
-    """List the model versions, the newest first."""
-    registry = _registry()
-    champion = registry.champion()
-    for version in registry.list():
-        mark = "champion" if champion and champion.id == version.id else ""
-        typer.echo(f"{version.id}\t{version.method}\t{version.run}\t{version.created}\t{mark}")
-
-
-@models.command()
-def register(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished training run.")],
-) -> None:
-    """Make a finished run a model version."""
-    typer.echo(_registry().register(run).id)
-
-
-@models.command()
-def promote(
-    version: Annotated[int, typer.Argument(help="Number of the version.", min=1, max=2**31)],
-    who: Annotated[str, typer.Option(help="Who decides.")],
-    why: Annotated[str, typer.Option(help="The reason, as a sentence.")],
-) -> None:
-    """Make a version the champion. The move is recorded and cannot be erased."""
-    event = _registry().promote(version, who, why)
-    typer.echo(f"{event.alias} is version {event.version_id}")
-
-
-def _registry() -> "ModelRegistry":
-    from service.database import Database
-    from service.layout import Layout
-    from service.registry import ModelRegistry
-    from service.settings import ServiceSettings
-
-    settings = ServiceSettings.read()
-    return ModelRegistry(Database.opened(settings.database), Layout(settings).models)
-
-
-def _log() -> None:
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form, force=True)
-    for name in ("evaluation", "training", "service", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.INFO)

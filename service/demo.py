@@ -18,9 +18,8 @@ from evaluation.policy import Policy
 from evaluation.section import number
 from service.client import Client
 from service.database import Database
-from service.layout import Layout
-from service.registry import ModelRegistry
 from service.settings import ServiceSettings
+from service.workflow import Workplace
 from training.cohort import Cohort, CohortSchema, read_cohort
 from training.config import RunConfig
 from training.formats.phantom import write_phantom
@@ -155,8 +154,8 @@ def _table(runs: list[Run]) -> Table:
 
 def _register(run: Run, home: Path) -> None:
     # The demo keeps to itself, whatever service this machine is set up for.
-    settings = ServiceSettings.read(home=home, database_url="", api_key=None)
-    registry = ModelRegistry(Database.opened(settings.database), Layout(settings).models)
+    settings = ServiceSettings.read(home=home, database_url="")
+    registry = Workplace.of(settings, Database.opened(settings.database)).registry
     version = registry.register(run.directory)
     champion = registry.champion()
     if champion is None or champion.id != version.id:
@@ -169,14 +168,14 @@ def _ask(home: Path, cohort: Cohort, console: Console) -> None:
     content = (home.parent / "cohort" / "images" / Path(name).name).read_bytes()
     with _served(home) as address:
         console.print(f"Asking {address} about {Path(name).name} …", soft_wrap=True)
-        client = Client(address)
-        embedding = client.embeddings({name: content})
-        prediction = client.predictions({name: content})
-    shown = embedding["embeddings"][0]["content"]
+        with Client(address) as client:
+            embedding = client.embeddings([(name, content)]).embeddings[0]
+            prediction = client.predictions([(name, content)]).predictions[0]
+    shown = embedding.content or ()
     console.print(
         f"POST /v1/embeddings  {len(shown)} numbers: {[round(x, 3) for x in shown[:5]]} …"
     )
-    console.print(f"POST /v1/predictions {prediction['predictions'][0]}")
+    console.print(f"POST /v1/predictions {prediction.model_dump()}")
     truth = cohort.schema.classes[int(row["label"])]
     console.print(f"The label of {sample} is '{truth}'.")
 
@@ -184,7 +183,7 @@ def _ask(home: Path, cohort: Cohort, console: Console) -> None:
 @contextmanager
 def _served(home: Path) -> Iterator[str]:
     """A service on a free port, stopped at the end."""
-    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--no-worker"]
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--no-worker", "--open"]
     own = {k: v for k, v in os.environ.items() if not k.startswith("EVENSCAN_")}
     environment = own | {"EVENSCAN_HOME": str(home)}
     with (

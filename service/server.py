@@ -10,19 +10,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import FrameType
 
 import uvicorn
 
 from evaluation.errors import Fault, InputError
 from service.app import create_app
+from service.connections import watched
 from service.database import Database
 from service.layout import Layout
+from service.services import Services
 from service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 
 #: Pause before a worker that stopped is started again, in seconds; doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+#: How long a thread may keep the others waiting for the interpreter, in seconds. The event loop
+#: is busy and the model's thread needs it for moments only: with the usual 5 ms the model
+#: stands still for most of the time.
+SWITCH = 0.0005
 
 #: How long requests in flight may take when the service stops, in seconds.
 GRACE = 10
@@ -41,18 +49,23 @@ def serve(
     Raises:
         InputError: The address is taken.
     """
+    sys.setswitchinterval(SWITCH)
     Layout(settings)
     Database.opened(settings.database).close()  # a home that cannot be used is told of before
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
+    app = create_app(settings)
     configuration = uvicorn.Config(
-        create_app(settings),
+        app,
+        http=watched(settings.body_seconds),
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    server = _Announcing(configuration)
+    server = _Server(configuration)
+    server.parts = lambda: app.state.services
     shown = f"[{host}]" if ":" in host else host
     server.announce = lambda: on_listening(f"Evenscan listens on http://{shown}:{port}")
     # uvicorn stops at these signals and then raises them again, which would end this process
@@ -63,15 +76,27 @@ def serve(
         server.run(sockets=[listener])
 
 
-class _Announcing(uvicorn.Server):
-    """A server that says when it has started."""
+class _Server(uvicorn.Server):
+    """A server that says when it has started, and to those who wait for news when it stops."""
 
     announce: Callable[[], object]
+    parts: Callable[[], Services]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self.announce()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop, at a signal."""
+        if self.started:
+            self.parts().readiness.stopping = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and finish those that are there."""
+        await self.parts().follower.stop()
+        await super().shutdown(sockets)
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:

@@ -12,6 +12,7 @@ from service.app import create_app
 from service.database import Database
 from service.registry import ModelRegistry
 from service.settings import ServiceSettings
+from service.store import LocalStore
 from service.worker import working
 from training.config import RunConfig
 from training.run import execute
@@ -45,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 def settings(tmp_path: Path) -> ServiceSettings:
     """Settings of a service without a key in an empty home."""
     return ServiceSettings.read(
-        home=tmp_path, cohorts=COHORTS, poll_seconds=0.05, check_seconds=0.3
+        home=tmp_path, cohorts=COHORTS, poll_seconds=0.05, check_seconds=0.3, open=True
     )
 
 
@@ -53,7 +54,7 @@ def settings(tmp_path: Path) -> ServiceSettings:
 def registry(tmp_path: Path) -> Iterator[ModelRegistry]:
     """A registry without versions."""
     database = Database.opened(f"sqlite:///{tmp_path / 'test.db'}")
-    yield ModelRegistry(database, tmp_path / "models")
+    yield ModelRegistry(database, LocalStore(tmp_path), tmp_path / "models")
     database.close()
 
 
@@ -69,18 +70,20 @@ def empty(settings: ServiceSettings) -> Iterator[Running]:
 def served(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with a champion, without a worker; for tests that only ask."""
     home = tmp_path_factory.mktemp("served")
-    settings = ServiceSettings.read(home=home, cohorts=COHORTS, max_images=3)
+    settings = ServiceSettings.read(home=home, cohorts=COHORTS, max_images=3, open=True)
     app = create_app(settings)
     with TestClient(app, base_url=HERE, raise_server_exceptions=False) as client:
         promoted(app.state.services.registry, trained)
         yield Running(client, settings, app.state.services)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worked(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service with a worker in this process, which can hold one only; at first no models."""
     home = tmp_path_factory.mktemp("worked")
-    settings = ServiceSettings.read(home=home, cohorts=COHORTS, poll_seconds=0.05)
+    settings = ServiceSettings.read(
+        home=home, cohorts=COHORTS, poll_seconds=0.05, open=True, webhook_hosts="127.0.0.1"
+    )
     app = create_app(settings)
     with (
         working(settings),

