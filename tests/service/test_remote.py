@@ -101,7 +101,20 @@ def test_keys_are_made_and_revoked(remote):
     made = remote("keys", "create", "--name", "Grace", "--role", "viewer")
     assert made.stdout.startswith("evs_")
     line = next(x for x in remote("keys", "list").stdout.splitlines() if x.endswith("Grace"))
+    assert line.split("\t")[2] == "read,infer"
     assert "revoked" in remote("keys", "revoke", line.split("\t")[0]).stdout
+
+
+def test_a_key_may_do_less_than_its_role(remote):
+    made = remote("keys", "create", "--name", "Emmy", "--role", "viewer", "--scope", "infer")
+    assert ": infer; good until" in made.stderr
+    never = ("--expires", "never", "--scope", "read", "--scope", "infer")
+    made = remote("keys", "create", "--name", "Emmy", "--role", "trainer", *never)
+    assert made.stderr.endswith(": read, infer; good for ever\n")
+    refused = remote(
+        "keys", "create", "--name", "a", "--role", "viewer", "--scope", "train", code=1
+    )
+    assert "train" in refused.stderr
 
 
 def test_lists_may_be_empty(remote):
@@ -144,6 +157,11 @@ def test_without_a_worker_long_work_is_refused(remote, tmp_path, monkeypatch):
         assert "No worker answered" in said, (asked, said)
 
 
-def test_what_to_audit_has_to_be_clear(remote):
-    done = CliRunner().invoke(app, ["remote", "audits", "create"])
-    assert "it is not clear what to audit" in str(done.exception)
+def test_files_are_looked_at_before_the_first_is_sent(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENSCAN_URL", "http://127.0.0.1:9")
+    images = [tmp_path / f"{k}.png" for k in range(40)]
+    for image in images[:39]:
+        image.write_bytes(b"x")
+    for command in ("predict", "embed"):
+        done = CliRunner().invoke(app, ["remote", command, *map(str, images)])
+        assert "39.png: there is no such file" in str(done.exception)

@@ -1,4 +1,4 @@
-"""What the client answers with: the service's JSON, frozen and typed."""
+"""What a service has and does, as the client answers it: its JSON, frozen and typed."""
 
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ class Job(Answer):
     Attributes:
         progress: Share of ``step`` that is done, in [0, 1].
         reason: Why it ended as it did.
-        result: What it made; ``links`` are addresses of it.
+        result: What it made, such as a ``cohort``, an ``audit`` or a ``version``.
     """
 
     id: str
@@ -56,6 +56,11 @@ class Job(Answer):
     def ended(self) -> bool:
         """Whether it has come to an end, good or bad."""
         return self.state in ENDED
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Where what it made is, by what that is; for :meth:`Client.get`."""
+        return dict(self.result.get("links") or {})
 
 
 class Line(Answer):
@@ -155,76 +160,14 @@ class Key(Answer):
     key: str | None = Field(default=None, repr=False)
 
 
-class UsedModel(Answer):
-    """The model that answered."""
+class Alive(Answer):
+    """A process that answers."""
 
-    version: int
-    run: str
-    method: str
+    status: Literal["alive"]
 
 
-class Prediction(Answer):
-    """What a model says of one image."""
+class Health(Answer):
+    """What was checked; 'ok', or what is wrong, by check."""
 
-    image: str
-    probability: dict[str, float]
-    decision: str
-    farther: float | None
-
-
-class Predictions(Answer):
-    """Predictions, in the order of the images."""
-
-    model: UsedModel
-    threshold: float | None
-    classes: tuple[str, ...]
-    groups: dict[str, Any]
-    meaning: str
-    predictions: tuple[Prediction, ...]
-
-
-class Embedding(Answer):
-    """The codes of one image; None where not asked for, or where the model has none."""
-
-    image: str
-    content: tuple[float, ...] | None
-    style: tuple[float, ...] | None
-
-
-class Embeddings(Answer):
-    """Embeddings, in the order of the images."""
-
-    model: UsedModel
-    embeddings: tuple[Embedding, ...]
-
-
-class Seen(Answer):
-    """What a model says of one drawing or image."""
-
-    probability: dict[str, float]
-    decision: str
-
-
-class Counterfactual(Answer):
-    """One image with the style of its partner. Drawings are PNG in base64."""
-
-    image: str
-    partner: str
-    original: Seen
-    reconstructed: Seen
-    swapped: Seen
-    change: dict[str, float]
-    flipped: bool
-    squared_error: float
-    trusted: bool
-    reason: str
-    reconstruction: str
-    swap: str
-
-
-class Counterfactuals(Answer):
-    """Counterfactuals, in the order of the images."""
-
-    model: UsedModel
-    threshold: float | None
-    counterfactuals: tuple[Counterfactual, ...]
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]

@@ -1,0 +1,32 @@
+"""The command that begins a training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.remote.asked import asked, begun
+from service.remote.options import Watch
+
+
+def retrain(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run.")],
+    cohort: Annotated[
+        list[str] | None, typer.Option(help="Id of a cohort it holds; may be repeated.")
+    ] = None,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Leave the promotion to people.")
+    ] = False,
+    watch: Watch = False,
+) -> None:
+    """Train a challenger, audit it, and promote it if the gate lets it pass."""
+    from evaluation.settings import read_toml
+
+    with asked() as client:
+        wanted = read_toml(config)
+        if cohort:
+            wanted.pop("cohort", None)
+            wanted["cohorts"] = cohort
+        if hold:
+            wanted["promotion"] = "hold"
+        begun(client, client.retrain(wanted), watch)
