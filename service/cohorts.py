@@ -7,9 +7,9 @@ refused once its content is another one.
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import HTTPException
 from sqlalchemy import select
@@ -17,7 +17,8 @@ from sqlalchemy import select
 from evaluation.errors import Fault, InputError, unknown_name
 from service.database import Database
 from service.jobs import ENDED
-from service.pages import Window, wrong_cursor
+from service.pages import Window, newest
+from service.registered_folder import registered
 from service.settings import ServiceSettings
 from service.store import Store
 from service.tables import Cohort, Job, now
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from training.cohort import Cohort as Samples
     from training.cohort import CohortSchema
 
+#: What the names of kept cohorts begin with; the rest is the id of the job that kept it.
+FOLDER: Final = "cohorts"
+
 #: Digits of the content's hash in the id of a version.
-DIGITS = 12
+DIGITS: Final = 12
 
 
 class Cohorts:
@@ -53,17 +57,9 @@ class Cohorts:
         query = select(Cohort).where(Cohort.deleted.is_(None))
         if name:
             query = query.where(Cohort.name == name)
-        if window.after is not None:
-            try:
-                moment, cohort = window.after
-                created = datetime.fromisoformat(moment)
-            except (ValueError, TypeError):
-                raise wrong_cursor() from None
-            same = (Cohort.created == created) & (Cohort.id < str(cohort))
-            query = query.where((Cohort.created < created) | same)
-        query = query.order_by(Cohort.created.desc(), Cohort.id.desc())
+        query = newest(query, Cohort.created, Cohort.id, window)
         with self.database.read() as session:
-            return session.scalars(query.limit(window.limit + 1)).all()
+            return session.scalars(query).all()
 
     def read(self, *cohorts: str) -> "Samples":
         """A cohort by its id, or several as one, see :func:`training.joined.joined`.
@@ -139,8 +135,24 @@ class Cohorts:
             self.store.remove(kept)
         return True
 
+    def sweep(self) -> None:
+        """Remove folders that no cohort has and no job is about to record.
+
+        Jobs leave them that died between keeping a folder and recording it, and then were
+        given up; so does a removal that was broken off.
+        """
+        for name in self.store.names(FOLDER):
+            with self.database.read() as session:
+                job = session.get(Job, name.rpartition("/")[2])
+                # A job records its cohort before it ends, so its state has to be read first.
+                if job is None or job.state in ENDED:
+                    own = select(Cohort.id).where(Cohort.directory == name)
+                    if session.scalars(own.where(Cohort.deleted.is_(None))).first() is None:
+                        self.store.remove(name)
+
     def _read(self, cohort: str) -> "Samples":
-        from service.deidentify import Identities, told
+        from service.cohort_faults import discreet, told
+        from service.identities import Identities
         from service.secret import secret_of
         from training.cohort import CohortSchema, read_cohort
 
@@ -157,42 +169,12 @@ class Cohorts:
         if version_of(schema, found.fingerprint) != row.fingerprint:
             remedy = "Register the folder again."
             raise InputError(Fault(f"cohort {cohort}", "its files have changed", remedy))
-        return Identities(secret_of(self.settings), schema).hidden(found)
+        hidden = Identities(secret_of(self.settings), schema).hidden(found)
+        return replace(hidden, load=discreet(hidden.load, schema, folder))
 
     def _ids(self) -> Sequence[str]:
         with self.database.read() as session:
             return session.scalars(select(Cohort.id).where(Cohort.deleted.is_(None))).all()
-
-
-def registered(path: str, settings: ServiceSettings) -> Path:
-    """A folder that may be registered: below the one of the settings, whatever links it has.
-
-    Args:
-        path: Relative to that folder.
-        settings: Of the service.
-
-    Raises:
-        InputError: Folders cannot be registered, or it is elsewhere or not there.
-    """
-    if settings.folders is None:
-        remedy = "Upload the cohort, or start the service with EVENSCAN_FOLDERS."
-        raise InputError(
-            Fault("body", "no folder can be registered here", remedy, column="folder")
-        )
-    remedy = "Give a folder below EVENSCAN_FOLDERS, relative to it."
-    base = settings.folders.resolve()
-    try:
-        folder = (base / path).resolve()
-        # Whether it is not there or not allowed is the same answer: nothing else can be probed.
-        allowed = not Path(path).is_absolute() and folder.is_relative_to(base)
-        allowed = allowed and folder.is_dir()
-    except (OSError, ValueError, RuntimeError):
-        allowed = False
-    if allowed:
-        allowed = all(file.resolve().is_relative_to(base) for file in folder.rglob("*"))
-    if not allowed:
-        raise InputError(Fault("body", "there is no such folder", remedy, column="folder"))
-    return folder
 
 
 def version_of(schema: "CohortSchema", content: str) -> str:

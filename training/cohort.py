@@ -17,6 +17,7 @@ from evaluation.groups import Attribute
 from evaluation.settings import Settings
 from training.format import FORMATS
 from training.imaging import InputContract, Pixels
+from training.left_out import LeftOut, either, left_out
 
 #: Environment variable with the folder that holds the data of all cohorts; ``data`` if it is
 #: not set.
@@ -95,6 +96,15 @@ class LabelSchema(Settings):
         unused = set(self.left_out)
         known = {value: unused.issuperset(self._parts(value)) for value in values.unique()}
         return values.map(known).astype(bool)
+
+    def left_out_of(self, values: pd.Series) -> tuple[LeftOut, ...]:
+        """The rows that take no part.
+
+        Args:
+            values: ``[n]``, by row of the file, from 0.
+        """
+        reason = f"'{self.column}' is {either(self.left_out)}"
+        return left_out(reason, values.index[self.unused(values)])
 
     def _parts(self, value: str) -> list[str]:
         parts = value.split(self.separator) if self.separator else [value]
@@ -218,7 +228,7 @@ class Cohort:
             threads.
         fingerprint: Hash of the table and of where the pixels come from. A cache made for it
             stays valid.
-        left_out: Rows of the manifest that take no part, by declaration.
+        unused: Rows of the manifest that take no part, by declaration.
         content: The file that an image is, as it lies there; None if images are not files of
             their own.
     """
@@ -227,8 +237,13 @@ class Cohort:
     table: pd.DataFrame
     load: Loader
     fingerprint: str
-    left_out: int = 0
+    unused: tuple[LeftOut, ...] = ()
     content: Callable[[str], bytes] | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many rows of the manifest take no part."""
+        return sum(each.rows for each in self.unused)
 
     def pixels(self, sample: str, contract: InputContract) -> Pixels:
         """One image, ``[channel, size, size]`` in 0 to 255.

@@ -18,7 +18,8 @@ def cohort_report(cohort: Cohort) -> dict[str, Any]:
         cohort: It has at least one sample.
 
     Returns:
-        ``samples``, ``patients``, ``left_out`` (rows that take no part), ``classes`` (name to
+        ``samples``, ``patients``, ``left_out`` (rows that take no part), ``left_out_for`` (each
+        ``reason`` with its ``rows`` and the number of the ``first``), ``classes`` (name to
         samples and patients), ``attributes`` (name to ``missing`` samples and ``groups``, each
         with samples, patients and samples of each class), and ``warnings`` as sentences.
 
@@ -51,6 +52,7 @@ def cohort_report(cohort: Cohort) -> dict[str, Any]:
         "samples": len(grouped),
         "patients": int(grouped["patient"].nunique()),
         "left_out": cohort.left_out,
+        "left_out_for": [each._asdict() for each in cohort.unused],
         "classes": _classes(grouped, names),
         "attributes": attributes,
         "warnings": warnings,

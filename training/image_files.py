@@ -92,9 +92,10 @@ def read_files(
             paths that lead out of the folder, and images that are not there.
     """
     needed = columns_of(schema) | dict.fromkeys(settings.columns, "pattern of the image path")
-    manifest, where, left_out = settings.read(root, needed)
-    unused = schema.label.unused(manifest[schema.label.column])
-    manifest = manifest[~unused]
+    manifest, where, unused = settings.read(root, needed)
+    label = manifest[schema.label.column]
+    unused += schema.label.left_out_of(label)
+    manifest = manifest[~schema.label.unused(label)]
     folders = [settings.images] if isinstance(settings.images, str) else settings.images
     store = open_stores([root / folder for folder in folders])
     images = settings.paths(manifest)
@@ -109,9 +110,8 @@ def read_files(
 
     files = (part for image in table["image"] for part in parts(image))
     fingerprint = fingerprint_of(table, [*source, *store.signatures(files)])
-    taking_no_part = left_out + int(unused.sum())
     content = store.read if whole else None
-    return Cohort(schema, table, load, fingerprint, taking_no_part, content)
+    return Cohort(schema, table, load, fingerprint, unused, content)
 
 
 def _found(patterns: pd.Series, names: list[str]) -> pd.Series:

@@ -56,8 +56,8 @@ def joined(cohorts: Sequence[Cohort]) -> Cohort:
         }
     )
     parts = "\n".join(cohort.fingerprint for cohort in cohorts)
-    left_out = sum(cohort.left_out for cohort in cohorts)
-    return Cohort(schema, table, load, sha256(parts.encode()).hexdigest(), left_out)
+    unused = tuple(each for cohort in cohorts for each in cohort.unused)
+    return Cohort(schema, table, load, sha256(parts.encode()).hexdigest(), unused)
 
 
 def data_set_of(cohort: CohortSchema, patient: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from evaluation.errors import Fault, InputError
 from evaluation.settings import Settings
 from training.cohort import inside
 from training.derived import Extract, Join, Stack, Threshold, name_faults
+from training.left_out import LeftOut, either, left_out
 from training.manifest import column_faults, read_manifest
 
 
@@ -19,12 +20,17 @@ class Manifest(NamedTuple):
     Attributes:
         table: Text; an empty text is a missing value. The index is the row of the file, from 0.
         where: Name of the file, for messages.
-        left_out: Rows that were read and take no part.
+        unused: Rows that were read and take no part.
     """
 
     table: pd.DataFrame
     where: str
-    left_out: int
+    unused: tuple[LeftOut, ...]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows take no part."""
+        return sum(each.rows for each in self.unused)
 
 
 class ManifestSource(Settings):
@@ -71,9 +77,8 @@ class ManifestSource(Settings):
         """
         where = str(root / self.manifest)
         table, *others = self._tables(root)
-        read = len(table)
-        table = self._joined(table, others, root, where)
-        left_out = read - len(table)
+        unused: list[LeftOut] = []
+        table = self._joined(table, others, root, where, unused)
         if self.stack:
             _raise(self.stack.faults(table, where))
             table = self.stack.apply(table)
@@ -84,11 +89,10 @@ class ManifestSource(Settings):
             found = [*name_faults(table, (name,), where), *column_faults(table, source, where)]
             faults += found
             table = table.assign(**{name: "" if found else made.values(table)})
-        rows = len(table)
         for name, values in self.keep.items():
-            table = _kept(table, name, values, where, faults)
+            table = _kept(table, name, values, where, faults, unused)
         _raise(faults + column_faults(table, needed or {}, where))
-        return Manifest(table, where, left_out + rows - len(table))
+        return Manifest(table, where, tuple(unused))
 
     def _tables(self, root: Path) -> list[pd.DataFrame]:
         """The manifest and the tables to join."""
@@ -103,31 +107,46 @@ class ManifestSource(Settings):
         return tables
 
     def _joined(
-        self, table: pd.DataFrame, others: list[pd.DataFrame], root: Path, where: str
+        self,
+        table: pd.DataFrame,
+        others: list[pd.DataFrame],
+        root: Path,
+        where: str,
+        unused: list[LeftOut],
     ) -> pd.DataFrame:
         faults: list[Fault] = []
         for join, other in zip(self.join, others, strict=True):
             found = join.faults(table, other, where, str(root / join.table))
             faults += found
             if not found:
-                table = join.apply(table, other)
+                joined = join.apply(table, other)
+                unknown = table.index.difference(joined.index)
+                unused += left_out(f"'{join.table}' has no row of theirs", unknown)
+                table = joined
         _raise(faults)
         return table
 
 
 def _kept(
-    table: pd.DataFrame, name: str, values: tuple[str, ...], where: str, faults: list[Fault]
+    table: pd.DataFrame,
+    name: str,
+    values: tuple[str, ...],
+    where: str,
+    faults: list[Fault],
+    unused: list[LeftOut],
 ) -> pd.DataFrame:
     """The rows with one of the values; all of them if that is a fault."""
     if absent := column_faults(table, {name: "says which rows take part"}, where):
         faults += absent
         return table
-    kept = table[table[name].isin(values)]
+    takes_part = table[name].isin(values)
+    kept = table[takes_part]
     if kept.empty and not table.empty:
         held = ", ".join(sorted(set(table[name]))[:10])
         found = f"no row has {' or '.join(values)} in '{name}'"
         faults.append(Fault(where, found, f"It holds: {held}.", column=name))
         return table
+    unused += left_out(f"'{name}' is not {either(values)}", table.index[~takes_part])
     return kept
 
 

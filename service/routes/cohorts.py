@@ -11,18 +11,16 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
-from evaluation.errors import Fault, InputError, unknown_name
-from evaluation.settings import parse_toml, read_toml
 from service.access import asking, needs
+from service.cohort_form import FOLDER, FORM, wanted_of_body, wanted_of_form
 from service.cohort_page import cohort_page
 from service.errors import documented, not_found
 from service.forms import accepted
 from service.pages import Asked, Page, page
 from service.queue import new_id
 from service.services import Parts, Services
-from service.settings import ServiceSettings
 from service.submissions import Accepted, submit
 from service.tables import Cohort
 from service.uploads import receive, receiving
@@ -32,33 +30,6 @@ router = APIRouter(prefix="/v1/cohorts", tags=["cohorts"], dependencies=[needs("
 #: A report brings its styles along and loads nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-FORM = {
-    "type": "object",
-    "required": ["manifest", "images"],
-    "properties": {
-        "schema": {"type": "string", "format": "binary", "description": "Cohort TOML file."},
-        "schema_name": {"type": "string", "description": "Instead: one that the service has."},
-        "manifest": {
-            "type": "array",
-            "items": {"type": "string", "format": "binary"},
-            "description": "CSV, TSV or XLSX that the schema names; repeated for joined ones.",
-        },
-        "images": {
-            "type": "array",
-            "items": {"type": "string", "format": "binary"},
-            "description": "Zip of PNG, JPEG, TIFF or DICOM files; may be repeated.",
-        },
-    },
-}
-FOLDER = {
-    "type": "object",
-    "required": ["folder"],
-    "properties": {
-        "schema": {"type": "object", "description": "What the cohort's TOML says."},
-        "schema_name": {"type": "string", "description": "Instead: one that the service has."},
-        "folder": {"type": "string", "description": "Below EVENSCAN_FOLDERS."},
-    },
-}
 BODY = {
     "requestBody": {
         "required": True,
@@ -165,19 +136,7 @@ def delete_cohort(parts: Parts, cohort: str) -> None:
 def _register(
     parts: Services, request: Request, response: Response, body: dict[str, Any]
 ) -> Accepted:
-    faults = []
-    if unknown := sorted(set(body) - set(FOLDER["properties"])):
-        remedy = "It may have schema or schema_name, and folder."
-        faults.append(Fault("body", f"unknown field '{unknown[0]}'", remedy))
-    if not isinstance(body.get("folder"), str):
-        faults.append(Fault("body", "no folder is named", "Name one.", column="folder"))
-    if faults:
-        raise InputError(*faults)
-    schema = body.get("schema")
-    if schema is not None and not isinstance(schema, dict):
-        raise InputError(Fault("body", "it is no object", "Send the schema.", column="schema"))
-    cohort = _schema(schema, body.get("schema_name"), parts.settings)
-    wanted = {"cohort": cohort, "folder": body["folder"]}
+    wanted = wanted_of_body(body, parts.settings)
     who = asking(request).name
     return submit(parts, new_id(request), "ingest", wanted, response, who=who)
 
@@ -185,38 +144,10 @@ def _register(
 def _upload(
     parts: Services, request: Request, response: Response, form: FormData, folder: Path
 ) -> Accepted:
-    wanted: dict[str, Any] = {"tables": [], "images": []}
-    schema: dict[str, Any] | None = None
-    name: object = None
-    faults, number = [], 0
-    for field, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            if field == "schema_name":
-                name = value
-            elif field == "schema":
-                schema = parse_toml(value.encode(), "schema")
-            else:
-                faults.append(_unknown(field))
-            continue
-        path = folder / f"part-{number}"
-        number += 1
-        if field == "schema":
-            if path.stat().st_size > parts.settings.max_body_bytes:
-                raise InputError(Fault("schema", "it is too large", "Send a TOML file."))
-            schema = parse_toml(path.read_bytes(), "schema")
-        elif field in ("manifest", "images"):
-            shown = _name(value.filename or field)
-            part = {"file": path.name, "name": shown, "size": path.stat().st_size}
-            wanted["tables" if field == "manifest" else "images"].append(part)
-        else:
-            faults.append(_unknown(field))
-    if faults:
-        raise InputError(*faults)
-    wanted["cohort"] = _schema(schema, name, parts.settings)
+    wanted = wanted_of_form(form, folder, parts.settings)
     job = new_id(request)
     if parts.jobs.get(job) is None:
-        target = parts.layout.uploads / job
-        _replace(folder, target)
+        _replace(folder, parts.layout.uploads / job)
     return submit(parts, job, "ingest", wanted, response, who=asking(request).name)
 
 
@@ -225,31 +156,6 @@ def _replace(folder: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     os.utime(folder)
     folder.rename(target)
-
-
-def _schema(
-    given: dict[str, Any] | None, name: object, settings: ServiceSettings
-) -> dict[str, Any]:
-    if (given is None) == (name is None):
-        remedy = "Send a schema, or the name of one that the service has."
-        raise InputError(Fault("body", "there is not one schema", remedy, column="schema"))
-    if given is not None:
-        return given
-    files = {path.stem: path for path in settings.cohorts.glob("*.toml")}
-    if not isinstance(name, str) or name not in files:
-        raise unknown_name("cohort", str(name), files, "body, schema_name")
-    return read_toml(files[name])
-
-
-def _unknown(field: str) -> Fault:
-    shown = _name(field)
-    return Fault("body", f"unknown part '{shown}'", "Send schema, manifest and images.")
-
-
-def _name(text: str) -> str:
-    """What the sender calls a file, fit for a line of text. It is never used as a path."""
-    name = text.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in name if letter.isprintable())[:200]
 
 
 def _row(parts: Services, cohort: str) -> Cohort:

@@ -7,6 +7,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
 
 SCHEMA = {
     "name": "skin",
@@ -30,6 +32,32 @@ def picture(seed: int, **more) -> bytes:
     text.add_text("Patient", NAME)
     data = BytesIO()
     Image.fromarray(pixels).save(data, "PNG", pnginfo=text, **more)
+    return data.getvalue()
+
+
+def dicom(**changes) -> bytes:
+    """A radiograph with a patient's name in its header."""
+    rows = np.random.default_rng(0).integers(0, 4095, (16, 12), np.uint16)
+    header = Dataset()
+    header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    header.SOPInstanceUID, header.StudyInstanceUID = "1.2.3.4", "1.2.3"
+    header.PatientName, header.PatientID = NAME, f"{NAME}-7"
+    header.PatientSex, header.PatientAge, header.PatientBirthDate = "F", "061Y", "19600101"
+    header.InstitutionName, header.Modality = "Hospital", "CR"
+    header.Rows, header.Columns, header.SamplesPerPixel = 16, 12, 1
+    header.BitsAllocated, header.BitsStored, header.HighBit = 16, 12, 11
+    header.PixelRepresentation, header.PhotometricInterpretation = 0, "MONOCHROME2"
+    header.WindowCenter, header.WindowWidth = 2000, 3000
+    header.PixelData = rows.tobytes()
+    header.add_new(0x00091001, "LO", NAME)
+    for name, value in changes.items():
+        setattr(header, name, value)
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    data = BytesIO()
+    dcmwrite(data, header, enforce_file_format=True)
     return data.getvalue()
 
 

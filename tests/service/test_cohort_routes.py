@@ -1,19 +1,22 @@
 """Cohorts over HTTP, with a real worker."""
 
+import logging
 import sqlite3
 from threading import Thread
 from zipfile import ZIP_STORED
 
 import pytest
-from cohort_samples import NAME, SCHEMA, ended, form, images, picture, table, zipped
+from cohort_samples import NAME, SCHEMA, ended, form, images, picture, table, toml, zipped
 from fastapi.testclient import TestClient
 from service_samples import COHORTS, HERE, Running, is_problem
 
+from evaluation.errors import InputError
 from service.app import create_app
 from service.secret import secret_of
 from service.settings import ServiceSettings
 from service.tables import Job
 from service.worker import working
+from training.imaging import InputContract
 
 URL = "/v1/cohorts"
 
@@ -109,6 +112,30 @@ def test_listed_and_reported(service, kept):
     is_problem(service.client.get(f"{URL}/nobody"), 404)
 
 
+def test_rows_that_are_left_out_have_a_reason(service):
+    schema = SCHEMA | {
+        "name": "reasons",
+        "source": SCHEMA["source"] | {"keep": {"view": ["a"]}},
+    }
+    schema["label"] = SCHEMA["label"] | {"left_out": ["<unsure>", ""]}
+    head, *lines = table().splitlines()
+    lines = [f"{line},{'b' if k in (2, 7, 9) else 'a'}" for k, line in enumerate(lines)]
+    lines[5] = lines[5].replace(",mel,", ",<unsure>,")
+    lines[7] = lines[7].replace(",mel,", ",<unsure>,")
+    manifest = "\n".join([f"{head},view", *lines]) + "\n"
+    job = ended(service.client, service.client.post(URL, files=form(manifest, schema=schema)))
+    address = f"{URL}/{job['result']['cohort']}/report"
+    report = service.client.get(address).json()
+    assert (report["samples"], report["left_out"]) == (8, 4)
+    assert report["left_out_for"] == [
+        {"reason": "'view' is not a", "rows": 3, "first": 3},
+        {"reason": "'dx' is <unsure> or empty", "rows": 1, "first": 6},
+    ]
+    page = service.client.get(address, headers={"Accept": "text/html"}).text
+    assert "&#x27;dx&#x27; is &lt;unsure&gt; or empty</th><td>1</td><td>6</td>" in page
+    assert NAME not in page
+
+
 def test_every_fault_is_listed_and_nobody_named(service):
     lines = table(60).splitlines()
     manifest = "\n".join(line.replace(",nv,", ",what,") for line in lines) + "\n"
@@ -138,6 +165,53 @@ def test_damaged_images_and_equal_ones(service):
     assert report["duplicates"] == {"images": 1, "patients": 1, "labels": 0}
 
 
+def named_after_a_patient(manifest, pictures):
+    """A form whose files all have a patient's name, as hospitals export them."""
+    return [
+        ("schema", (f"{NAME}.toml", toml(SCHEMA))),
+        ("manifest", (f"{NAME}.csv", manifest)),
+        ("images", (f"C:\\{NAME}\\{NAME}.zip", pictures)),
+    ]
+
+
+def test_no_file_name_gets_into_a_job(service, caplog):
+    caplog.set_level(logging.DEBUG)
+    names = [f"{NAME} {k}" for k in range(12)]
+    lines = [f"{name},P{k // 2},{('nv', 'mel')[k % 2]},female" for k, name in enumerate(names)]
+    manifest = "\n".join(["image_id,patient_id,dx,sex", *lines]) + "\n"
+    good = {f"{NAME}/{name}.png": picture(k) for k, name in enumerate(names)}
+    flat = {name.rpartition("/")[2]: data for name, data in good.items()}
+    cut = flat | {f"{names[3]}.png": picture(3)[:-40]}
+    broken = bytearray(zipped(flat))
+    broken[200] ^= 0xFF
+    cases = {
+        "no image": (manifest, zipped(good)),
+        "image of row 4": (manifest, zipped(cut)),
+        "it is damaged": (manifest, bytes(broken)),
+        "it is no zip": (manifest, b"PK" + NAME.encode()),
+        "an archive itself": (manifest, zipped({f"{NAME}.zip": zipped(flat)})),
+        "no column 'dx'": (manifest.partition("\n")[2], zipped(flat)),
+        "leads out": (manifest, zipped({f"../{NAME}.png": picture(1)})),
+    }
+    for found, files in cases.items():
+        job = ended(
+            service.client, service.client.post(URL, files=named_after_a_patient(*files))
+        )
+        assert job["state"] == "failed"
+        assert found in str(job["errors"]), job
+        assert NAME not in str(job)
+        assert NAME not in service.client.get(f"/v1/jobs/{job['id']}/logs").text
+    answer = service.client.post(URL, files=named_after_a_patient(manifest, zipped(flat)))
+    assert ended(service.client, answer)["state"] == "succeeded"
+    with sqlite3.connect(service.settings.home / "evenscan.db") as connection:
+        jobs = connection.execute("select * from jobs").fetchall()
+        events = connection.execute("select * from job_events").fetchall()
+    assert jobs
+    assert events
+    assert NAME not in str((jobs, events))
+    assert NAME not in caplog.text
+
+
 def test_samples_made_of_patients_are_hashed(service):
     schema = SCHEMA | {"name": "named", "sample": "file"}
     schema["source"] = SCHEMA["source"] | {"pattern": "{image_id}.png"}
@@ -163,6 +237,12 @@ def test_a_registered_folder(service, folders):
     found = service.services.cohorts.read(cohort)
     assert not found.table["patient"].str.contains(NAME).any()
     assert service.client.get(f"{URL}/{cohort}").json()["registered"]
+    (place / "images" / "img002.png").write_bytes(picture(2)[:-40])
+    with pytest.raises(InputError) as error:
+        found.pixels("img002", InputContract(size=32))
+    assert "file 3 of images in the order of names" in str(error.value)
+    assert "img002" not in str(error.value)
+    (place / "images" / "img002.png").write_bytes(picture(2))
     (place / "images" / "img000.png").write_bytes(picture(99))
     with pytest.raises(Exception, match="its files have changed"):
         service.services.cohorts.read(cohort)

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from cohort_samples import NAME, SCHEMA, ended, form, images, table, zipped
+from cohort_samples import NAME, SCHEMA, dicom, ended, form, images, table, zipped
 from fastapi.testclient import TestClient
 from service_samples import COHORTS, HERE
-from test_deidentify import dicom
+from sqlalchemy import select
 
+from service import tables
 from service.app import create_app
 from service.cohorts import Cohorts
 from service.database import Database
@@ -19,6 +20,7 @@ from service.settings import ServiceSettings
 from service.store import open_store
 from service.tables import Job
 from service.workflow import Task, Workplace
+from service.workflows import Workflows
 
 KILLED = Path(__file__).with_name("killed_worker.py")
 
@@ -92,6 +94,32 @@ def test_steps_may_be_repeated(work):
     assert ingestion.keep(found) == first
 
 
+def test_what_a_dead_job_has_left_is_swept(work, settings):
+    ingestion = work()
+    place = ingestion.task.place
+    cohort = kept(ingestion)
+    for job, state in (("killed", "failed"), ("resumed", "running")):
+        with place.database.write() as session:
+            session.add(Job(id=job, kind="ingest", state=state, request={}))
+        for name in (job, f"{job}-nobody"):
+            folder = place.layout.jobs / name / "kept"
+            folder.mkdir(parents=True)
+            place.store.keep(f"cohorts/{name}", folder)
+    Workflows(settings, place.database).sweep()
+    assert place.store.names("cohorts") == ["cohorts/job-1", "cohorts/resumed"]
+    assert len(cohort.table) == 12
+    cohorts = Cohorts(place.database, place.store, settings)
+    with place.database.write() as session:
+        session.get_one(Job, "job-1").state = "succeeded"
+        row = session.scalars(select(tables.Cohort)).one()
+    cohorts.sweep()
+    assert len(cohorts.read(row.id).table) == 12
+    with place.database.write() as session:  # as if its removal was broken off
+        session.get_one(tables.Cohort, row.id).deleted = tables.now()
+    cohorts.sweep()
+    assert place.store.names("cohorts") == ["cohorts/resumed"]
+
+
 def test_a_folder_in_the_zip_that_the_schema_names(work):
     files = {f"images/{name}": data for name, data in images().items()}
     assert len(kept(work(pictures=zipped(files))).table) == 12
@@ -104,7 +132,7 @@ def test_a_full_disk_leaves_nothing(work, monkeypatch):
     def full(*given):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("service.ingest.ZipFile.writestr", full)
+    monkeypatch.setattr("service.cohort_cleaning.ZipFile.writestr", full)
     with pytest.raises(Exception, match="no room"):
         ingestion.validate(found)
     assert not (ingestion.task.directory / "kept").exists()

@@ -60,12 +60,15 @@ def test_a_table_without_rows_leaves_its_columns_empty(root):
 def test_rows_that_a_required_table_does_not_have_are_counted(root):
     manifest = source(join=[JOIN[0] | {"required": True}], keep={"view": ["AP"]}).read(root)
     assert manifest.table["image"].tolist() == ["i0"]
-    assert manifest.left_out == 2
+    assert manifest.unused == (
+        ("'studies.csv' has no row of theirs", 1, 3),
+        ("'view' is not AP", 1, 2),
+    )
 
 
 def test_keep_leaves_rows_out_and_remembers_their_place(root):
-    table, _, left_out = source(keep={"view": ["AP", "PA"]}).read(root)
-    assert left_out == 1
+    table, _, unused = source(keep={"view": ["AP", "PA"]}).read(root)
+    assert unused == (("'view' is not AP or PA", 1, 2),)
     assert table["image"].tolist() == ["i0", "i2"]
     assert table.index.tolist() == [0, 2]
 

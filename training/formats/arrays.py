@@ -88,7 +88,8 @@ class Arrays(Format):
         images = file.array(settings.images)
         if fault := _first_out_of_range(images, file.where):
             faults.append(fault)
-        unused = schema.label.unused(manifest[schema.label.column]).to_numpy()
+        label = manifest[schema.label.column]
+        unused = schema.label.unused(label).to_numpy()
         images_of = rows[~unused].astype(str)
         table = table_of(schema, manifest[~unused], where, images_of, faults)
         order = _order(layout)
@@ -101,7 +102,8 @@ class Arrays(Format):
             return fitted(np.ascontiguousarray(pixels), contract, named)
 
         source = [settings.model_dump_json(), *file.signatures()]
-        return Cohort(schema, table, load, fingerprint_of(table, source), int(unused.sum()))
+        fingerprint = fingerprint_of(table, source)
+        return Cohort(schema, table, load, fingerprint, schema.label.left_out_of(label))
 
     def _check_images(self, file: ArrayFile) -> None:
         settings = self.settings

@@ -102,7 +102,8 @@ class Dicom(Format):
         check_columns(manifest, columns_of(schema), where)
         for column in {schema.sample, schema.patient} - set(tables.HASHED):
             manifest[column] = manifest[column].map(hashed)
-        unused = schema.label.unused(manifest[schema.label.column]).to_numpy()
+        label = manifest[schema.label.column]
+        unused = schema.label.unused(label).to_numpy()
         images = pd.Series(list(samples))[~unused]
         table = table_of(schema, manifest[~unused], where, images, faults)
 
@@ -123,9 +124,8 @@ class Dicom(Format):
             return store.read(samples[image][0].name)
 
         whole = self.settings.samples == "file"
-        return Cohort(
-            schema, table, load, fingerprint, int(unused.sum()), content if whole else None
-        )
+        left_out = schema.label.left_out_of(label)
+        return Cohort(schema, table, load, fingerprint, left_out, content if whole else None)
 
     def _samples(
         self, found: "list[DicomFile]", hashed: Callable[[str], str]
