@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
+from training.distances import Distances
 from training.imaging import Pixels
+from training.picture_statistics import picture_statistics
 from training.predictor import Predictor
 
 NAME: Final = "outliers.npz"
@@ -21,96 +23,81 @@ MOST: Final = 4096
 #: Fewest validation images that a share can be told of.
 FEWEST: Final = 20
 
-#: Weight of the spherical covariance that the sample's is mixed with, so that directions in
-#: which training images hardly vary do not decide alone.
-SHRINKAGE: Final = 0.05
+#: What the arrays of picture statistics are called in the file, before their own names.
+PICTURE: Final = "picture_"
 
 # Keeps the chance of the draw apart from that of the split and the training.
 _STREAM = 0x0075
 
 
 class Outliers:
-    """Distances of validation images from the training images, to compare others with.
+    """Distances of validation images from the training images, by content and at a glance.
 
-    The distance is that of Mahalanobis in content space to the nearest class mean, with one
-    covariance for all classes (Lee et al. 2018, https://arxiv.org/abs/1807.03888). Nobody knows
-    the class of an image that comes, so the nearest counts, and validation images are measured
-    in the same way, whatever their label: the share is over all of them, not by class.
+    A content of a few numbers may leave out what makes an image strange: grey noise can lie
+    amidst the training images. Statistics of the picture see that, and the content sees what
+    has ordinary statistics, such as a negative.
+
+    By content the nearest class counts: nobody knows the class of an image that comes, and
+    validation images are measured in the same way, whatever their label.
     """
 
-    def __init__(
-        self,
-        whitening: NDArray[np.float32],
-        centres: NDArray[np.float32],
-        distances: NDArray[np.float32],
-    ) -> None:
+    def __init__(self, content: Distances, picture: Distances | None) -> None:
         """Keep what :meth:`fitted` found.
 
         Args:
-            whitening: ``[content, content]``, makes the covariance within classes spherical.
-            centres: ``[class, content]``, whitened means.
-            distances: ``[m]``, of the validation images, sorted.
+            content: Distances in content space.
+            picture: Of statistics of the pictures; None for runs of earlier versions.
         """
-        self.whitening, self.centres, self.distances = whitening, centres, distances
+        self.content, self.picture = content, picture
 
     @classmethod
     def fitted(
         cls,
-        train: NDArray[np.float32],
+        train: tuple[NDArray[np.float32], Pixels],
         label: NDArray[np.int64],
-        validation: NDArray[np.float32],
+        validation: tuple[NDArray[np.float32], Pixels],
     ) -> Self:
         """Measure.
 
         Args:
-            train: Content of training images, ``[n, content]``.
+            train: Content of training images, ``[n, content]``, and their pixels,
+                ``[n, channel, *space]``.
             label: Their classes, ``[n]``.
-            validation: Content of validation images, ``[m, content]``; never of test images.
+            validation: The same of validation images; never of test images.
         """
-        means = {k: train[label == k].mean(axis=0, dtype=float) for k in np.unique(label)}
-        inner = train - np.stack([means[k] for k in label])
-        covariance = inner.T @ inner / len(train)
-        spherical = max(float(np.trace(covariance)) / len(covariance), 1e-12)
-        mixed = (1 - SHRINKAGE) * covariance + SHRINKAGE * spherical * np.eye(len(covariance))
-        whitening = np.linalg.inv(np.linalg.cholesky(mixed)).T
-        centres = np.stack(list(means.values())) @ whitening
-        found = cls(
-            whitening.astype(np.float32), centres.astype(np.float32), np.zeros(0, np.float32)
+        pictures = [picture_statistics(pixels) for _, pixels in (train, validation)]
+        return cls(
+            Distances.fitted(train[0], label, validation[0]),
+            Distances.fitted(pictures[0], np.zeros_like(label), pictures[1]),
         )
-        found.distances = np.sort(found.distance(validation))
-        return found
 
-    def distance(self, content: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance to the nearest class mean, ``[n]``, in standard deviations.
-
-        Args:
-            content: ``[n, content]``.
-        """
-        placed = content @ self.whitening
-        apart = [np.square(placed - centre).sum(axis=1) for centre in self.centres]
-        return np.asarray(np.sqrt(np.min(apart, axis=0)), np.float32)
-
-    def share(self, content: NDArray[np.float32]) -> NDArray[np.float64]:
+    def share(
+        self, content: NDArray[np.float32], pixels: Pixels | None = None
+    ) -> NDArray[np.float64]:
         """Share of validation images at least as far away, ``[n]`` in (0, 1].
 
-        The image counts as one of them, so it is a p value of "this image is like those the
-        model was validated with": of images like those at most a share p gets p or less.
+        It is a p value of "this image is like those the model was validated with", see
+        :meth:`training.distances.Distances.share`. Of two shares, by content and at a glance,
+        twice the smaller one is given, at most 1: then of images like those still at most a
+        share p gets p or less (Bonferroni), whatever the two have to do with each other.
 
         Args:
             content: ``[n, content]``.
-
-        >>> line = np.array([[-1.0], [1.0], [3.0]], np.float32)
-        >>> found = Outliers.fitted(line, np.zeros(3, int), line)
-        >>> found.share(np.array([[1.0], [9.0]], np.float32)).tolist()
-        [1.0, 0.25]
+            pixels: ``[n, channel, *space]``, of the same images. None: only their content is
+                compared, as it is with a run of an earlier version.
         """
-        nearer = np.searchsorted(self.distances, self.distance(content), side="left")
-        return np.asarray((len(self.distances) - nearer + 1) / (len(self.distances) + 1))
+        share = self.content.share(content)
+        if pixels is None or self.picture is None:
+            return share
+        glance = self.picture.share(picture_statistics(pixels))
+        return np.asarray(np.minimum(2 * np.minimum(share, glance), 1.0))
 
     def write(self, folder: Path) -> None:
         """Write ``outliers.npz``."""
+        picture = {} if self.picture is None else vars(self.picture)
+        named = {PICTURE + name: values for name, values in picture.items()}
         with atomic_path(folder / NAME) as partial:
-            np.savez(partial, **vars(self))
+            np.savez(partial, **vars(self.content), **named)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -124,7 +111,10 @@ class Outliers:
         try:
             data = io.BytesIO((folder / NAME).read_bytes())
             with np.load(data, allow_pickle=False) as saved:
-                return cls(**saved)
+                arrays = dict(saved)
+            named = [name for name in arrays if name.startswith(PICTURE)]
+            picture = {name.removeprefix(PICTURE): arrays.pop(name) for name in named}
+            return cls(Distances(**arrays), Distances(**picture) if picture else None)
         except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             found = f"the file is damaged: {error}"
             raise InputError(
@@ -159,9 +149,6 @@ def write_outliers(
     if not len(train) or len(validation) < FEWEST:
         return
     predictor = Predictor(folder)
-    fitted = Outliers.fitted(
-        predictor.predict(np.asarray(pixels[train])).content,
-        label[train],
-        predictor.predict(np.asarray(pixels[validation])).content,
-    )
-    fitted.write(folder)
+    drawn = (np.asarray(pixels[train]), np.asarray(pixels[validation]))
+    learnt, chosen = ((predictor.predict(each).content, each) for each in drawn)
+    Outliers.fitted(learnt, label[train], chosen).write(folder)

@@ -18,12 +18,25 @@ from training.weak_groups import Weaknesses
 
 router = APIRouter(prefix="/v1/predictions", tags=["inference"], dependencies=[needs("infer")])
 
+_FAR: Final = (
+    "farther: the share of this version's validation images that are at least as far from its "
+    "training images as this one, "
+)
+_READ: Final = (
+    "Near 0, the image is unlike those that the model was validated with, and its probability "
+    "means little. Of images like those, at most a share p has p or less."
+)
+
 #: What ``farther`` means, said with every answer.
 MEANING: Final = (
-    "farther: the share of this version's validation images that are at least as far from its "
-    "training images as this one, by Mahalanobis distance to the nearest class mean in content "
-    "space. Near 0, the image is unlike those that the model was validated with, and its "
-    "probability means little. Of images like those, at most a share p has p or less."
+    f"{_FAR}twice the smaller one of two such shares, and at most 1: by Mahalanobis distance "
+    "to the nearest class mean in content space, and by that of the mean, contrast and "
+    f"fineness of its channels to theirs. {_READ}"
+)
+
+#: The same of versions whose run compares no pixels.
+BY_CONTENT: Final = (
+    f"{_FAR}by Mahalanobis distance to the nearest class mean in content space. {_READ}"
 )
 
 UNKNOWN: Final = (
@@ -90,6 +103,12 @@ def _columns(
     return {"image": names, **probability, "decision": decisions, **farther}
 
 
+def _meaning(model: LoadedModel) -> str:
+    if model.outliers is None:
+        return UNKNOWN
+    return BY_CONTENT if model.outliers.picture is None else MEANING
+
+
 def _said(
     model: LoadedModel, names: list[str], rows: Rows, decisions: list[str]
 ) -> dict[str, Any]:
@@ -101,7 +120,7 @@ def _said(
         "threshold": model.threshold,
         "classes": classes,
         "groups": model.groups,
-        "meaning": MEANING if "farther" in rows else UNKNOWN,
+        "meaning": _meaning(model),
         "predictions": [
             {
                 "image": name,

@@ -13,6 +13,7 @@ from service_samples import HERE, is_problem, png, promoted, tiny
 from evaluation.predictions import Predictions
 from service.runtime import Runtime, frozen_threshold
 from training.cohort import CohortSchema, read_cohort
+from training.outliers import Outliers
 from training.predictor import Predictor
 
 
@@ -86,6 +87,27 @@ def test_a_version_without_outliers_says_why(empty, trained, tmp_path):
     answer = send(empty, "predictions", ("a.png", png())).json()
     assert answer["predictions"][0]["farther"] is None
     assert "outliers.npz" in answer["meaning"]
+
+
+@pytest.mark.parametrize("at_a_glance", [True, False])
+def test_what_is_compared_is_said(empty, trained, tmp_path, at_a_glance):
+    run = shutil.copytree(trained, tmp_path / "run")
+    generator = np.random.default_rng(0)
+    slopes = generator.normal(0, 3, (2, 40, 3, 1, 1)) * np.arange(28)
+    train, validation = np.clip(120 + slopes + np.zeros((28, 1)), 0, 255).astype(np.uint8)
+    contents = [Predictor(run).predict(each).content for each in (train, validation)]
+    fitted = Outliers.fitted((contents[0], train), np.arange(40) % 2, (contents[1], validation))
+    Outliers(fitted.content, fitted.picture if at_a_glance else None).write(run)
+    promoted(empty.services.registry, run)
+    noise = generator.normal(128, 15, (28, 28, 3)).clip(0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    answer = send(empty, "predictions", ("a.png", file.getvalue())).json()
+    pixels = np.moveaxis(noise, 2, 0)[None]
+    content = Predictor(run).predict(pixels).content
+    [share] = fitted.share(content, pixels) if at_a_glance else fitted.share(content)
+    assert answer["predictions"][0]["farther"] == pytest.approx(share, abs=1e-4)
+    assert ("contrast" in answer["meaning"]) is at_a_glance
 
 
 def test_an_embedding(served, trained):
