@@ -9,17 +9,21 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault
 from service.database import Database
-from service.pages import Window, wrong_cursor
+from service.pages import Window, newest
 from service.settings import ServiceSettings
 from service.tables import Job, JobEvent, now
 
 #: States that a job does not leave again.
 ENDED: Final = ("succeeded", "failed", "cancelled")
+
+#: What is said of a job when it is cut off by what is no fault of its own.
+STOPPED: Final = "The worker was told to stop. The job goes on when there is one again."
+AWAY: Final = "The database was away. The step is begun anew."
 
 
 class Jobs:
@@ -42,9 +46,9 @@ class Jobs:
             equal: ``kind``, ``state`` and ``who`` that they have; None: any.
         """
         wanted = [getattr(Job, name) == value for name, value in equal.items() if value]
-        newest = select(Job).where(*wanted).order_by(Job.created.desc(), Job.id.desc())
+        rows = newest(select(Job).where(*wanted), Job.created, Job.id, window)
         with self.database.read() as session:
-            return session.scalars(_after(newest, window).limit(window.limit + 1)).all()
+            return session.scalars(rows).all()
 
     def unfinished(self) -> Sequence[str]:
         """Ids of the jobs that have not ended."""
@@ -81,6 +85,21 @@ class Jobs:
             session.add(JobEvent(job=job, kind="step", text=step))
         return True
 
+    def begun_in_vain(self, job: str) -> int:
+        """How often a job has begun a step since something was said that had not been before.
+
+        A step that is cut off and begun anew says what it has said already, until it comes
+        further. What is no fault of the job's does not count.
+        """
+        count, known = 0, set[str]()
+        for event in self.events(job):
+            if event.kind == "step":
+                count += 1
+            elif event.kind == "log" and event.text not in known:
+                count = 0
+                known |= {event.text} - {STOPPED, AWAY}
+        return count
+
     def progress(self, job: str, step: str, share: float) -> None:
         """Say what a step is at, and how much of that is done, in [0, 1]."""
         self._change(job, step=step, progress=min(max(share, 0.0), 1.0))
@@ -90,6 +109,13 @@ class Jobs:
         with self.database.write() as session:
             if _changed(session, update(Job).where(Job.id == job).values(updated=now())):
                 session.add(JobEvent(job=job, kind="log", text=text))
+
+    def interrupt(self, job: str) -> None:
+        """Say of a running job that its worker was told to stop."""
+        with self.database.write() as session:
+            running = update(Job).where(Job.id == job, Job.state == "running")
+            if _changed(session, running.values(updated=now())):
+                session.add(JobEvent(job=job, kind="log", text=STOPPED))
 
     def succeed(self, job: str, reason: str, result: dict[str, Any]) -> None:
         """End a job that did what it was asked to."""
@@ -204,18 +230,6 @@ def _open(job: str) -> Any:
 def _changed(session: Session, statement: Any) -> bool:
     result: Any = session.execute(statement)
     return bool(result.rowcount)
-
-
-def _after(newest: Select[Job], window: Window) -> Select[Job]:
-    if window.after is None:
-        return newest
-    try:
-        moment, job = window.after
-        created = datetime.fromisoformat(moment)
-    except (ValueError, TypeError):
-        raise wrong_cursor() from None
-    same = (Job.created == created) & (Job.id < str(job))
-    return newest.where((Job.created < created) | same)
 
 
 def plain(fault: Fault) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -36,6 +36,12 @@ class Receiving(MultiPartParser):
             upload.file = path.open("w+b")
             self._files_to_close_on_error.append(upload.file)  # type: ignore[arg-type]
 
+    def close(self) -> None:
+        """Close what is open. On a full disk a file cannot write what it still holds."""
+        for file in self._files_to_close_on_error:
+            with suppress(OSError):
+                file.close()
+
 
 @contextmanager
 def receiving(home: Path) -> Iterator[Path]:
@@ -57,9 +63,12 @@ async def receive(request: Request, folder: Path) -> FormData:
     Raises:
         HTTPException: 400, the body is no such form.
     """
+    parser = Receiving(request, folder)
     try:
-        form = await Receiving(request, folder).parse()
+        form = await parser.parse()
+        await form.close()
     except MultiPartException as error:
         raise HTTPException(400, error.message) from None
-    await form.close()
+    finally:
+        parser.close()
     return form

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 from dbos import DBOS, DBOSConfig
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation.errors import Fault, InputError
 from service.database import Database
+from service.jobs import Jobs
 from service.layout import Layout
 from service.queue import APPLICATION, CHECKS, JOBS, SERIALIZER, WEBHOOKS, WORKFLOWS
 from service.roll import Roll, beating
 from service.settings import ServiceSettings
-from service.takeover import take_up
+from service.takeover import Takeover
 from service.workflows import Workflows
 
 logger = logging.getLogger(__name__)
@@ -35,15 +37,25 @@ class Worker:
     Attributes:
         workflows: What it can do.
         roll: Its entry among the others.
+        takeover: Its eye on what nobody does any more.
     """
 
     workflows: Workflows
     roll: Roll
+    takeover: Takeover
 
     def look_round(self) -> None:
         """Take up what dead workers have left, and end jobs whose workflow has ended."""
-        take_up(self.roll)
-        self.workflows.reconcile()
+        self.takeover.look()
+        self.workflows.reconcile(self.roll.living())
+
+    def interrupt(self) -> None:
+        """Say of the jobs that are at work that this worker was told to stop."""
+        try:
+            # The roll's database has no patience: a keeper does not wait for long.
+            self.workflows.interrupt(Jobs(self.roll.database))
+        except SQLAlchemyError as error:
+            logger.warning("the worker could not say that it stops: %s", type(error).__name__)
 
 
 @contextmanager
@@ -85,8 +97,9 @@ def working(settings: ServiceSettings) -> Iterator[Worker]:
                 )
                 for queue in (CHECKS, WEBHOOKS):
                     DBOS.register_queue(queue, polling_interval_sec=settings.poll_seconds)
-                take_up(roll)
-                yield Worker(workflows, roll)
+                takeover = Takeover(roll)
+                takeover.look()
+                yield Worker(workflows, roll, takeover)
         finally:
             DBOS.destroy(destroy_registry=True)
             roll.leave()
@@ -119,6 +132,7 @@ def run(settings: ServiceSettings, *, while_stdin_is_open: bool = False) -> None
                 worker.look_round()
             except Exception:  # the next round tries again; the training goes on meanwhile
                 logger.exception("jobs could not be compared with their workflows")
+        worker.interrupt()
         logging.shutdown()
         worker.roll.leave()
         # A training thread cannot be stopped, and need not be: its checkpoint lets it go on

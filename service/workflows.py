@@ -3,25 +3,25 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from evaluation.errors import InputError
 from service import webhook
-from service.audit_files import Audits
 from service.context import Context, continued, within
 from service.database import Database
-from service.jobs import ENDED, Throttle, kept, plain
+from service.jobs import AWAY, ENDED, Jobs, Throttle, plain
 from service.kinds import KINDS
-from service.queue import WEBHOOKS
+from service.queue import WEBHOOKS, WORKFLOWS
 from service.secret import secret_of
 from service.settings import ServiceSettings
 from service.store import UPLOADS, StoreUnavailable
+from service.sweeping import Sweeping
 from service.telling import roles, tellable
 from service.workflow import Cancelled, Found, Step, Task, Workflow, Workplace
 
@@ -31,14 +31,18 @@ logger = logging.getLogger(__name__)
 #: since to stop a worker is to crash it, so there is room for many of them.
 ATTEMPTS = 100
 
+#: How often a step is begun without coming any further before its job is given up. Those whose
+#: worker was told to stop do not count: what is left are workers that died, of this job maybe.
+STEP_ATTEMPTS = 5
+
 #: How long a step waits for a database that went, in seconds, before each new begin.
 DATABASE_PAUSES = (1.0, 5.0, 15.0, 60.0, 120.0, 300.0)
 
+#: States of a workflow that has not ended.
+GOING_ON = ("ENQUEUED", "PENDING", "DELAYED")
+
 #: The step that ends every job that did what it was asked to.
 FINISH = "finish"
-
-#: A copy into the folder of models may still be under way until it is so old, in seconds.
-LEFT_ALONE = 3600.0
 
 #: How often what nobody needs any more is removed, in seconds.
 SWEEP_SECONDS = 600.0
@@ -46,6 +50,13 @@ SWEEP_SECONDS = 600.0
 
 class StepFailed(Exception):
     """A step of a job ended badly; the job's row says why."""
+
+
+class CutOff(BaseException):
+    """The database could not be used: the work is begun anew later, from its last step.
+
+    It is no Exception, which the job store would take for the end of the work.
+    """
 
 
 class Workflows:
@@ -57,7 +68,8 @@ class Workflows:
         self.settings, self.jobs, self.layout = settings, self.place.jobs, self.place.layout
         self._deliver: Callable[[str, int], None] = self.deliver
         self._roles = roles(settings)
-        self._sweeping = Throttle(SWEEP_SECONDS)
+        self._sweeping, self._sweeps = Sweeping(self.place), Throttle(SWEEP_SECONDS)
+        self._at_work: set[str] = set()
 
     def declare(self) -> None:
         """Make the workflows known to the job store under their names."""
@@ -70,7 +82,10 @@ class Workflows:
             DBOS.workflow(name=kind, max_recovery_attempts=ATTEMPTS)(self._workflow())
 
         def deliver(job: str, tried: int) -> None:
-            self.deliver(job, tried)
+            try:
+                self.deliver(job, tried)
+            except (OperationalError, InterfaceError) as error:
+                raise CutOff from error
 
         self._deliver = DBOS.workflow(name="webhook", max_recovery_attempts=ATTEMPTS)(deliver)
 
@@ -85,13 +100,31 @@ class Workflows:
     def _workflow(self) -> Callable[[str], None]:
         def run(job: str) -> None:
             with within(self._context(job)):
+                self._at_work.add(job)
                 try:
-                    self.run(job)
-                except StepFailed:
-                    logger.warning("job %s stopped", job)
-                self._announce(job)
+                    self._run_to_its_end(job)
+                except (OperationalError, InterfaceError) as error:
+                    raise CutOff from error
+                finally:
+                    self._at_work.discard(job)
 
         return run
+
+    def _run_to_its_end(self, job: str) -> None:
+        try:
+            self.run(job)
+        except StepFailed:
+            logger.warning("job %s stopped", job)
+        self._announce(job)
+
+    def interrupt(self, jobs: Jobs) -> None:
+        """Say of the jobs that are at work that their worker was told to stop.
+
+        Args:
+            jobs: Where to say it.
+        """
+        for job in tuple(self._at_work):
+            jobs.interrupt(job)
 
     def _context(self, job: str) -> Context:
         """What its lines in the log say: the trace of the request that asked for it, too."""
@@ -196,6 +229,8 @@ class Workflows:
             except (OperationalError, InterfaceError):
                 logger.exception("job %s, step %s: no database", task.id, step.name)
                 time.sleep(pause)
+                with suppress(OperationalError, InterfaceError):
+                    self.jobs.log(task.id, AWAY)
         return self._attempt(task, step, found, stands)
 
     def _attempt(self, task: Task, step: Step, found: Found, stands: bool) -> Found | None:
@@ -203,6 +238,13 @@ class Workflows:
         try:
             if not self.jobs.begin(job, step.name, again=step.lasting, whatever=stands):
                 self.jobs.cancel(job, f"It was cancelled before the step '{step.name}'.")
+                return None
+            if self.jobs.begun_in_vain(job) > STEP_ATTEMPTS:
+                self.jobs.fail(
+                    job,
+                    f"The worker died {STEP_ATTEMPTS} times in the step '{step.name}', which "
+                    "came no further. See its log, and whether it ran out of memory.",
+                )
                 return None
             outcome = step.work(found)
         except Cancelled:
@@ -225,14 +267,27 @@ class Workflows:
             return outcome
         return None
 
-    def reconcile(self) -> None:
-        """End the jobs whose workflow has ended without them: given up, cancelled or broken."""
+    def reconcile(self, living: Collection[str] | None = None) -> None:
+        """End the jobs whose workflow has ended without them: given up, cancelled or broken.
+
+        Args:
+            living: The ids of the workers that live; None: that is not known, and no job is
+                taken for stranded.
+        """
         for job in self.jobs.unfinished():
             status = DBOS.get_workflow_status(job)
-            if status is None or status.status in ("ENQUEUED", "PENDING", "DELAYED"):
+            if status is None:
+                continue
+            stranded = living is not None and _is_stranded(status, living)
+            if status.status in GOING_ON and not stranded:
                 continue
             self._announce(job)  # before its end: if this dies between, it is done again
-            if status.status == "CANCELLED":
+            if stranded:
+                self.jobs.fail(
+                    job, "A worker of another version began it and is gone. Try it again."
+                )
+                DBOS.cancel_workflow(job)
+            elif status.status == "CANCELLED":
                 self.jobs.cancel(job, "It was cancelled.")
             elif status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
                 self.jobs.fail(
@@ -240,44 +295,12 @@ class Workflows:
                 )
             else:
                 self.jobs.fail(job, "The job broke off. The worker's log has the details.")
-        if self._sweeping.due():
+        if self._sweeps.due():
             self.sweep()
 
     def sweep(self) -> None:
-        """Remove what nobody needs any more.
-
-        That is what failed and cancelled jobs were given, once nobody may try them again, and
-        what processes left that died: uploads without a job, copies half made.
-        """
-        layout = self.layout
-        given = {*layout.uploads.iterdir(), *layout.jobs.iterdir()}
-        strays = [folder for folder in given if self._is_over(folder)]
-        strays += _hidden(layout.models, layout.audits)
-        for folder in strays:
-            logger.info("removing %s, which nobody needs any more", folder)
-            shutil.rmtree(folder, ignore_errors=True)
-        try:
-            self._sweep_store()
-        except StoreUnavailable:
-            logger.exception("the store is swept later")
-
-    def _sweep_store(self) -> None:
-        """Remove finished folders that nobody needs: of what was deleted or given up."""
-        place = self.place
-        for name in place.store.names(UPLOADS):
-            last = self.jobs.last_of(name.rpartition("/")[2])
-            if last is not None and not kept(last, self.settings):
-                place.store.remove(name)
-        Audits(place.database, place.store).sweep()
-        place.registry.sweep()
-
-    def _is_over(self, folder: Path) -> bool:
-        """Whether no job needs what is in a folder of its name."""
-        last = self.jobs.last_of(folder.name)
-        if last is None:
-            # A young upload may belong to a request that is still being checked.
-            return _age(folder) > 2 * self.settings.check_seconds
-        return not kept(last, self.settings)
+        """Remove what nobody needs any more."""
+        self._sweeping.sweep()
 
     def _clear(self, origin: str) -> None:
         """Remove what a job was given and what it worked with; what it made is elsewhere."""
@@ -289,18 +312,13 @@ class Workflows:
             logger.exception("what job %s was given is removed later", origin)
 
 
+def _is_stranded(status: WorkflowStatus, living: Collection[str]) -> bool:
+    """Whether a workflow was begun with other steps than those here, and nobody is left."""
+    foreign = status.app_version not in (None, WORKFLOWS)
+    return foreign and status.status in GOING_ON and status.executor_id not in living
+
+
 def _class_of(kind: str) -> type[Workflow]:
     module, _, name = KINDS[kind].workflow.partition(":")
     found: type[Workflow] = getattr(import_module(module), name)
     return found
-
-
-def _hidden(*parents: Path) -> Iterable[Path]:
-    """What was being copied into a folder when its process died."""
-    found = [path for parent in parents for path in parent.glob(".*")]
-    return [path for path in found if _age(path) > LEFT_ALONE]
-
-
-def _age(path: Path) -> float:
-    """Seconds since the last change."""
-    return time.time() - path.stat().st_mtime

@@ -182,7 +182,7 @@ def _submit_files(
             folder = parts.layout.uploads / f".{job}"
             _keep(parts, upload, folder, {request[role]: tables[role] for role in tables})
         return submit(parts, job, kind, request, response, who=asking(asked).name)
-    except BaseException:
+    except (InputError, HTTPException):  # at any other error nobody knows what was recorded
         if not known:
             parts.store.remove(upload)
         raise

@@ -54,6 +54,9 @@ class JobStatus(BaseModel):
         links: dict[str, str] = {}
         if "audit" in made:
             links |= audit_links(made["audit"])
+        if row.kind == "ingest" and "cohort" in made:
+            cohort = f"/v1/cohorts/{made['cohort']}"
+            links |= {"cohort": cohort, "report": f"{cohort}/report"}
         if "version" in made:
             links["model"] = f"/v1/models/{made['version']}"
         result = made | ({"links": links} if links else {})

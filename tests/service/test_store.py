@@ -2,14 +2,17 @@
 
 import shutil
 import threading
+import time
 
 import obstore
 import pytest
 from servers import bucket, s3  # noqa: F401  fixtures
+from workflow_samples import Bench
 
 from service.object_store import LEFT_ALONE, ObjectStore
 from service.settings import ServiceSettings
 from service.store import LocalStore, StoreUnavailable, open_store
+from service.sweeping import Sweeping
 
 FILES = {
     "model.onnx": bytes(range(256)) * 100,
@@ -190,6 +193,27 @@ def test_files_of_a_keeping_that_died_are_removed_by_the_next(other, work, monke
 
 def keys(store):
     return [item["path"] for page in obstore.list(store.bucket) for item in page]
+
+
+def test_uploads_of_a_request_that_died_are_removed_in_time(bucket, s3, tmp_path):  # noqa: F811
+    settings = ServiceSettings.read(
+        home=tmp_path / "home",
+        store_url=f"s3://{bucket}",
+        store_endpoint=s3,
+        check_seconds=0.1,
+    )
+    bench = Bench(settings)
+    sweeping = Sweeping(bench.place)
+    store = bench.place.store
+    bench.retraining({}, job="taken")
+    for name in ("uploads/lost", "uploads/taken"):
+        store.keep(name, made(tmp_path / "work"))
+    sweeping.sweep()  # it may still become a job
+    assert store.names("uploads") == ["uploads/lost", "uploads/taken"]
+    time.sleep(0.3)
+    sweeping.sweep()
+    assert store.names("uploads") == ["uploads/taken"]
+    bench.database.close()
 
 
 def test_links_are_not_followed_into_the_bucket(other, work):

@@ -29,7 +29,7 @@ class Site:
         self.home, self.url, self.cache, self.started = home, url, cache, []
         Database.opened(url).close()
         self.settings = ServiceSettings.read(
-            home=home, database_url=url, poll_seconds=0.05, open=True
+            home=home, database_url=url, poll_seconds=0.05, open=True, check_seconds=120
         )
 
     def worker(self, name, home=None, takeover=TAKEOVER, before=None, code=None):
@@ -199,6 +199,33 @@ def test_a_job_that_kills_its_workers_is_given_up(site, served):
         deaths += worker.poll() == -signal.SIGKILL
         assert deaths < 6
     assert "times while it did this job" in served.get(location).json()["reason"]
+
+
+OTHER = """
+from service import queue
+queue.WORKFLOWS = "evenscan-workflows-0"
+from service.settings import ServiceSettings
+from service.worker import run
+run(ServiceSettings.read())
+"""
+
+
+@pytest.mark.slow
+def test_what_a_worker_of_another_version_has_left_ends_and_may_be_tried_again(site, served):
+    """Its steps are others, so nobody here can go on with them."""
+    old = site.worker("old", code=OTHER)
+    job, _ = training(served, site)
+    new = site.worker("new")
+    wait(lambda: set(site.rows()) == {"old", "new"})
+    assert state_of(served, f"/v1/jobs/{job}") == "running"
+    old.kill()
+    old.wait()
+    wait(lambda: state_of(served, f"/v1/jobs/{job}") == "failed")
+    assert "another version" in served.get(f"/v1/jobs/{job}").json()["reason"]
+    again = served.post(f"/v1/jobs/{job}/retry")
+    assert again.status_code == 202, again.text
+    wait(lambda: state_of(served, again.headers["location"]) == "succeeded", 90)
+    assert new.poll() is None
 
 
 def roll(site, **changes):
