@@ -129,6 +129,7 @@ class Caller(asyncio.Protocol):
         """Take turns with these requests until a moment, and note how long each took."""
         self.asked, self.until, self.seconds = asked, until, seconds
         self.turn, self.failures, self.buffer, self.wanted = id(self) % len(asked), 0, b"", -1
+        self.answered = 0
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -158,7 +159,9 @@ class Caller(asyncio.Protocol):
             self.failures += not head.startswith(b"http/1.1 200")
         if len(self.buffer) >= self.wanted:
             self.buffer, self.wanted = b"", -1
-            self.seconds.append(time.perf_counter() - self.began)
+            if self.answered:  # the first one waits for all connections to be made
+                self.seconds.append(time.perf_counter() - self.began)
+            self.answered += 1
             self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -183,7 +186,10 @@ async def load(port: int, asked: Sequence[bytes], clients: int, seconds: float) 
     await asyncio.gather(*(each.done for each in callers))
     lasted = time.perf_counter() - began
     median, slow = np.percentile(taken, [50, 99]) * 1000 if taken else (np.nan, np.nan)
-    return Point(len(taken) / lasted, median, slow, sum(each.failures for each in callers))
+    answered, failures = (
+        sum(getattr(each, name) for each in callers) for name in ("answered", "failures")
+    )
+    return Point(answered / lasted, median, slow, failures)
 
 
 def free_port() -> int:
@@ -213,6 +219,7 @@ def started(
             time.sleep(0.02)
         yield Served(name, process, port, path, time.perf_counter() - began)
     finally:
+        os.killpg(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(15)
@@ -231,9 +238,9 @@ def answered(port: int, probe: bytes) -> bool:
         return False
 
 
-def memory(process: int) -> float:
-    """Resident memory of a process and its children, in MB."""
-    total = 0
+def memory(process: int) -> list[float]:
+    """Resident memory of a process and of each of its children, in MB."""
+    found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             lines = dict(
@@ -244,8 +251,13 @@ def memory(process: int) -> float:
         except OSError:
             continue
         if str(process) in (lines.get("Pid", "").strip(), lines.get("PPid", "").strip()):
-            total += int(lines.get("VmRSS", "0 kB").split()[0])
-    return total / 1000
+            found.append(int(lines.get("VmRSS", "0 kB").split()[0]) / 1000)
+    return found
+
+
+def megabytes(process: int) -> str:
+    """The same, to be read."""
+    return " + ".join(f"{each:.0f}" for each in memory(process)) + " MB"
 
 
 def direct(predictor: Predictor, files: Sequence[bytes], seconds: float) -> tuple[float, float]:
@@ -269,6 +281,7 @@ def main(
     litserve: Annotated[Path | None, typer.Option(help="A Python that has litserve.")] = None,
     seconds: Annotated[float, typer.Option(help="Of each measurement.")] = 2.0,
     rounds: Annotated[int, typer.Option(help="Measurements of each load.")] = 5,
+    processes: Annotated[int, typer.Option(help="Of this service that answer.")] = 2,
     flat: Annotated[int, typer.Option(help="Further requests, for the memory.")] = 0,
 ) -> None:
     """Measure, print, and write ``benchmarks/results/serve_speed.txt``."""
@@ -287,11 +300,12 @@ def main(
         f"ONNX Runtime directly: {batched:,.0f} images/s in batches of 64, {single:,.0f} singly"
     )
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
-        running = list(servers(run, Path(home), litserve, files, stack))
+        running = list(servers(run, Path(home), litserve, files, processes, stack))
         for server in running:
+            os.killpg(server.process.pid, signal.SIGSTOP)
             tell(
                 f"{server.name}: ready after {server.ready:.1f} s, "
-                f"{memory(server.process.pid):.0f} MB"
+                f"{megabytes(server.process.pid)}"
             )
         for name, media, bodies, clients, count in loads(files, predictor):
             asking = running if media == "application/json" else running[:1]
@@ -301,7 +315,7 @@ def main(
             if len(points) == 2:
                 tell(f"{name}, {clients} clients: {ratio(points):.2f} times LitServe")
         for server in running:
-            tell(f"{server.name}: {memory(server.process.pid):.0f} MB after all")
+            tell(f"{server.name}: {megabytes(server.process.pid)} after all")
         if flat:
             for line in flatness(running[0], files, flat, seconds):
                 tell(line)
@@ -338,7 +352,8 @@ def in_turns(
     for turn in range(rounds + 1):
         for server, points in zip(asking, found, strict=True):
             asked = [request(server.path, media, body) for body in bodies]
-            point = uvloop.run(load(server.port, asked, clients, seconds if turn else 1.0))
+            with awake(server):
+                point = uvloop.run(load(server.port, asked, clients, seconds if turn else 1.0))
             if turn:
                 points.append(point)
     return [
@@ -352,6 +367,16 @@ def in_turns(
     ]
 
 
+@contextmanager
+def awake(server: Served) -> Iterator[None]:
+    """A server that runs while the block does. LitServe takes a core when it has no work."""
+    os.killpg(server.process.pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.killpg(server.process.pid, signal.SIGSTOP)
+
+
 def ratio(points: Sequence[Point]) -> float:
     """How many times as many requests the first one answers as the second."""
     return points[0].requests / points[1].requests
@@ -362,11 +387,13 @@ def flatness(
 ) -> Iterator[str]:
     """Asks that many more times, and tells of the memory after each tenth."""
     asked, done = [request(server.path, "image/png", each) for each in files], 0
-    yield f"{server.name}: {memory(server.process.pid):.1f} MB before {count:,} more requests"
+    yield f"{server.name}: {megabytes(server.process.pid)} before {count:,} more requests"
     for part in range(1, 11):
         while done < part * count / 10:
-            done += int(uvloop.run(load(server.port, asked, 16, seconds)).requests * seconds)
-        yield f"{server.name}: {memory(server.process.pid):.1f} MB after {done:,} of them"
+            with awake(server):
+                point = uvloop.run(load(server.port, asked, 16, seconds))
+            done += int(point.requests * seconds)
+        yield f"{server.name}: {megabytes(server.process.pid)} after {done:,} of them"
 
 
 def pixels_of(
@@ -388,7 +415,12 @@ def _row(name: str, what: str, clients: int, point: Point, images: int, limit: f
 
 
 def servers(
-    run: Path, home: Path, litserve: Path | None, files: Sequence[bytes], stack: ExitStack
+    run: Path,
+    home: Path,
+    litserve: Path | None,
+    files: Sequence[bytes],
+    processes: int,
+    stack: ExitStack,
 ) -> Iterator[Served]:
     """The servers, this one first; they end with the stack."""
     settings = ServiceSettings.read(home=home / "service", open=True)
@@ -399,6 +431,7 @@ def servers(
     port = free_port()
     probe = request("/v1/predictions", "image/png", files[0])
     command = [sys.executable, "-m", "service", "serve", "--no-worker", "--port", str(port)]
+    command += ["--processes", str(processes)]
     variables = {"EVENSCAN_HOME": str(settings.home), "EVENSCAN_OPEN": "true"}
     served = started("evenscan", command, port, "/v1/predictions", probe, **variables)
     yield stack.enter_context(served)

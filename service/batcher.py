@@ -1,5 +1,6 @@
 """Gathers the images of several requests into one call of a model."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -45,12 +46,15 @@ class Place:
 
 
 class Batcher:
-    """Runs a model on one thread, on what came while it was busy.
+    """Runs a model on what came while it was busy.
 
     It never waits for more: with one client each request is a batch of its own, and with many
     the batches grow by themselves. Requests are served in the order in which their images were
     decoded, a request is never split unless it alone is larger than a batch, and one whose
     sender has gone is dropped. A batch that fails fails its own requests only.
+
+    The model has a thread of its own, unless it needs so little time that the event loop had
+    better run it: see :meth:`submit_here`.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Batcher:
         """
         self._run, self._most, self._on_batch = run, most, on_batch
         self._queue: deque[tuple[Place, Pixels]] = deque()
+        self._here: deque[tuple[Place, Pixels]] = deque()
         self._changed = Condition()
         self._running = self._retired = False
         self._waiting = 0
@@ -99,6 +104,18 @@ class Batcher:
                 Thread(target=self._work, name="model", daemon=True).start()
             self._changed.notify()
 
+    def submit_here(self, place: Place, pixels: Pixels) -> None:
+        """The same, to be run by the event loop that this is called from.
+
+        It runs when all that has come by now was looked at, so these requests share a batch.
+        For a model that answers within a fraction of a millisecond: two threads that take turns
+        with the interpreter would lose several times as much.
+        """
+        place.pixels = pixels
+        self._here.append((place, pixels))
+        if len(self._here) == 1:
+            asyncio.get_running_loop().call_soon(self._work_here)
+
     def give_up(self, place: Place, error: BaseException) -> None:
         """Leave a place without images; its answer is the error. The first one counts."""
         with self._changed:
@@ -123,29 +140,33 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next():
-            try:
-                self._answer(batch)
-            except BaseException as error:  # noqa: BLE001  it is the requests' answer
-                logger.error("a batch failed with %s", type(error).__name__)
-                for place, _ in batch:
-                    place.answer.set_exception(error)
+            self._answer(batch)
+
+    def _work_here(self) -> None:
+        with self._changed:
+            batch = self._taken(self._here)
+        if self._here:  # others have their turn in between
+            asyncio.get_running_loop().call_soon(self._work_here)
+        if batch:
+            self._answer(batch)
 
     def _next(self) -> list[tuple[Place, Pixels]]:
         """What is to be done now; empty if the thread is to end."""
         with self._changed:
             while True:
-                if batch := self._taken():
+                if batch := self._taken(self._queue):
                     return batch
                 if self._retired or (not self._changed.wait(IDLE) and not self._queue):
                     self._running = False
                     self._changed.notify_all()
                     return []
 
-    def _taken(self) -> list[tuple[Place, Pixels]]:
+    def _taken(self, queue: deque[tuple[Place, Pixels]]) -> list[tuple[Place, Pixels]]:
+        """The next batch of a queue, without those that nobody waits for."""
         batch: list[tuple[Place, Pixels]] = []
         size = 0
-        while self._queue and (not batch or size + self._queue[0][0].count <= LARGEST_BATCH):
-            place, pixels = self._queue.popleft()
+        while queue and (not batch or size + queue[0][0].count <= LARGEST_BATCH):
+            place, pixels = queue.popleft()
             place.left = True
             self._waiting -= place.count
             if place.answer.set_running_or_notify_cancel():
@@ -154,6 +175,14 @@ class Batcher:
         return batch
 
     def _answer(self, batch: list[tuple[Place, Pixels]]) -> None:
+        try:
+            self._run_on(batch)
+        except BaseException as error:  # noqa: BLE001  it is the requests' answer
+            logger.error("a batch failed with %s", type(error).__name__)
+            for place, _ in batch:
+                place.answer.set_exception(error)
+
+    def _run_on(self, batch: list[tuple[Place, Pixels]]) -> None:
         joined = batch[0][1] if len(batch) == 1 else np.concatenate([each for _, each in batch])
         self._on_batch(len(joined))
         found = self._run(joined)

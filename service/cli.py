@@ -23,6 +23,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
     worker: Annotated[bool, typer.Option(help="Also run a worker.")] = True,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that answer requests, each with its models.")
+    ] = None,
     open_: Annotated[
         bool | None, typer.Option("--open", help="Ask for no key; on loopback only.")
     ] = None,
@@ -32,10 +35,25 @@ def serve(
     from service.server import serve as start
     from service.settings import ServiceSettings
 
-    given = {"host": host, "port": port, "open": open_}
+    given = {"host": host, "port": port, "open": open_, "processes": processes}
     settings = ServiceSettings.read(**{k: v for k, v in given.items() if v is not None})
     configure(settings.log)
     start(settings, with_worker=worker, on_listening=typer.echo)
+
+
+@app.command(hidden=True)
+def answer(
+    listener: Annotated[int, typer.Option(help="File of the socket.")],
+    started: Annotated[int, typer.Option(help="File that gets a byte when it has begun.")],
+) -> None:
+    """Answer requests beside other processes, until standard input ends; serve starts it."""
+    from service.logs import configure
+    from service.server import answer_while_stdin_is_open
+    from service.settings import ServiceSettings
+
+    settings = ServiceSettings.read()
+    configure(settings.log)
+    answer_while_stdin_is_open(settings, listener, started)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -20,14 +20,14 @@ from training.imaging import LARGEST_IMAGE, InputContract, Pixels, decode
 #: gigabyte while it is decoded, so that only one of them is at a time.
 SMALL: Final = 4_000_000
 
-#: Width times height, and bytes, up to which a lone image is decoded where its request is read,
-#: if no other waits: to hand it to a thread and back would take as long, some tenths of a
-#: millisecond. With others, the event loop has better things to do.
+#: Width times height, and bytes, up to which a lone image is decoded where its request is read:
+#: that takes some tenths of a millisecond, and to hand it to a thread and back takes longer.
 TINY: Final = 128 * 128
 FEW_BYTES: Final = 2**15
 
-#: Images of one request that one thread decodes in a row.
-RUN: Final = 8
+#: Bytes of the images of one request that one thread decodes in a row. Two threads that decode
+#: small images wait for each other more than they decode.
+RUN: Final = 2**19
 
 #: A name and what is in the file.
 File = tuple[str, bytes]
@@ -86,11 +86,7 @@ class Decoding:
             modality: Of DICOM files that the model takes; empty: any.
         """
         task = _Task(files, contract, modality, batcher, place, left=len(files))
-        alone = len(files) == 1 == batcher.waiting
-        if alone and (header := _tiny(*files[0])) is not None:
-            return _look(task, 0, header)
-        for start in range(0, len(files), RUN):
-            rows = range(start, min(start + RUN, len(files)))
+        for rows in _runs(files):
             _report(self._small.submit(self._decode, task, rows), task)
 
     def close(self) -> None:
@@ -114,12 +110,34 @@ class Decoding:
                 _report(self._large.submit(_look, task, row, None), task)
 
 
-def _tiny(name: str, data: bytes) -> ImageHeader | None:
-    """The header of an image that is decoded at once; None of any other."""
+def decode_here(
+    files: Sequence[File], contract: InputContract, modality: tuple[str, ...] = ()
+) -> Pixels | None:
+    """Pixels of a lone, tiny image, ``[1, channel, *space]``; None of any other, or of several.
+
+    Raises:
+        InputError: It cannot be decoded, or is refused.
+    """
+    if len(files) > 1:
+        return None
+    ((name, data),) = files
     if len(data) > FEW_BYTES or _one_at_a_time(data):
         return None
     header = image_header(data, name)
-    return header if header is not None and header.width * header.height <= TINY else None
+    if header is None or header.width * header.height > TINY:
+        return None
+    return _checked(name, data, header, contract, modality)[np.newaxis]
+
+
+def _runs(files: Sequence[File]) -> Iterator[range]:
+    """Rows that are decoded by one thread each."""
+    start = size = 0
+    for row, (_, data) in enumerate(files):
+        if size and size + len(data) > RUN:
+            yield range(start, row)
+            start, size = row, 0
+        size += len(data)
+    yield range(start, len(files))
 
 
 def _one_at_a_time(data: bytes) -> bool:
@@ -128,28 +146,43 @@ def _one_at_a_time(data: bytes) -> bool:
 
 
 def _look(task: _Task, row: int, header: ImageHeader | None) -> None:
-    """Check and decode one image."""
+    """Check and decode one image of several."""
     name, data = task.files[row]
     try:
-        if task.place.answer.cancelled():
-            return
-        header = header or image_header(data, name)
-        # one that is too large to be decoded is told so, and nothing else
-        if header is not None and header.width * header.height <= LARGEST_IMAGE:
-            faults = list(refused(header, task.contract, task.modality, name))
-            if faults:
-                raise InputError(*faults)
-        with warnings.catch_warnings():
-            # Pillow warns of damaged notes beside the pixels; what matters is raised.
-            warnings.simplefilter("ignore")
-            pixels = decode(data, task.contract, name)
-        if (fault := constant(pixels, name)) is not None:
-            raise InputError(fault)
-        task.pixels[row] = pixels
+        if not task.place.answer.cancelled():
+            found = _checked(name, data, header, task.contract, task.modality)
+            task.pixels[row] = found
     except InputError as error:
         task.faults[row] = error.faults
     finally:
         _done(task)
+
+
+def _checked(
+    name: str,
+    data: bytes,
+    header: ImageHeader | None,
+    contract: InputContract,
+    modality: tuple[str, ...],
+) -> Pixels:
+    """Pixels of an image, ``[channel, *space]``.
+
+    Raises:
+        InputError: It cannot be decoded, or is refused.
+    """
+    header = header or image_header(data, name)
+    # one that is too large to be decoded is told so, and nothing else
+    if header is not None and header.width * header.height <= LARGEST_IMAGE:
+        faults = list(refused(header, contract, modality, name))
+        if faults:
+            raise InputError(*faults)
+    with warnings.catch_warnings():
+        # Pillow warns of damaged notes beside the pixels; what matters is raised.
+        warnings.simplefilter("ignore")
+        pixels = decode(data, contract, name)
+    if (fault := constant(pixels, name)) is not None:
+        raise InputError(fault)
+    return pixels
 
 
 def _done(task: _Task) -> None:
@@ -162,8 +195,6 @@ def _done(task: _Task) -> None:
         task.batcher.give_up(task.place, InputError(*faults))
     elif len(task.pixels) < len(task.files):
         task.batcher.give_up(task.place, RuntimeError("not every image was decoded"))
-    elif len(task.files) == 1:
-        task.batcher.submit(task.place, task.pixels[0][np.newaxis])
     else:
         ordered = [task.pixels[row] for row in range(len(task.files))]
         task.batcher.submit(task.place, np.stack(ordered))

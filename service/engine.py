@@ -8,11 +8,12 @@ from fastapi import HTTPException, Request
 from evaluation.errors import Fault, InputError
 from service.access_log import note_inference
 from service.batcher import Place, QueueFull, Rows
-from service.decoding import Decoding
+from service.decoding import Decoding, decode_here
 from service.inputs import Given, read_images
 from service.runtime import LoadedModel, Runtime
 from service.settings import ServiceSettings
 from training.imaging import Pixels
+from training.predictor import LARGEST_BATCH
 
 #: After how many seconds of waiting it is looked whether the sender is still there.
 PATIENCE: Final = 0.1
@@ -77,14 +78,17 @@ class Engine:
         """The same, with the pixels that the model saw, ``[n, channel, *space]``."""
         count = len(given.names)
         note_inference(request, model.version.id, count)
+        contract, modality = model.predictor.contract, model.predictor.modality
+        pixels = given.pixels
+        if pixels is None:
+            pixels = decode_here(given.files, contract, modality)
         place = self._place(model, count)
-        if given.pixels is not None:
-            model.batcher.submit(place, given.pixels)
+        if pixels is None:
+            self._decoding.start(given.files, contract, model.batcher, place, modality)
+        elif model.quick and count <= LARGEST_BATCH:
+            model.batcher.submit_here(place, pixels)
         else:
-            predictor = model.predictor
-            self._decoding.start(
-                given.files, predictor.contract, model.batcher, place, predictor.modality
-            )
+            model.batcher.submit(place, pixels)
         rows = await _answer(request, place)
         assert place.pixels is not None
         return rows, place.pixels

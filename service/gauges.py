@@ -22,9 +22,9 @@ def install(metrics: Metrics, database: Database, runtime: Runtime, ready: Readi
     """Add what is read from a running service."""
     metrics.watch("evenscan_jobs", "Jobs.", "state", lambda: jobs_by_state(database))
     text = "Model versions in memory."
-    metrics.watch("evenscan_models_in_memory", text, "", lambda: {"": len(runtime.loaded)})
+    metrics.watch_own("evenscan_models_in_memory", text, lambda: len(runtime.loaded))
     text = "Images that wait for a model."
-    metrics.watch("evenscan_images_waiting", text, "", lambda: {"": runtime.waiting})
+    metrics.watch_own("evenscan_images_waiting", text, lambda: runtime.waiting)
     text = "Whether the service could answer, 1 or 0, by check."
     metrics.watch("evenscan_ready", text, "check", lambda: _passed(ready))
 

@@ -3,7 +3,6 @@
 import ast
 import binascii
 import struct
-from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
+import pybase64
 from numpy.typing import NDArray
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -165,6 +165,8 @@ class _Form:
 def _shown(name: bytes) -> str:
     """A file's name as it came, on one line and not longer than it needs."""
     text = name.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text[:LONGEST_NAME]
     return "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_NAME]
 
 
@@ -213,7 +215,7 @@ def from_base64(text: Any) -> bytes:
     if not isinstance(text, str):
         raise TypeError("it is no text")
     try:
-        return b64decode(text, validate=True)
+        return pybase64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError(str(error)) from None
 

@@ -1,5 +1,6 @@
-"""What the service counts and measures, for Prometheus: one registry an app."""
+"""What the service counts and measures, for Prometheus."""
 
+import os
 import platform
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
@@ -15,11 +16,16 @@ from prometheus_client import (
     ProcessCollector,
 )
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access_log import METHODS
+
+#: Variable that names the folder in which the processes of one service add up what they count;
+#: without it there is only one. prometheus_client reads it when it is first imported.
+SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 #: Upper edges of the latency histogram, in seconds.
 SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -29,7 +35,7 @@ IMAGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """The metrics of an app.
+    """The metrics of an app, or of all processes that share a folder.
 
     Every label has few values, whatever requests bring: templates of routes and no paths,
     numbers of registered versions, names of their classes.
@@ -46,9 +52,16 @@ class Metrics:
     def __init__(self) -> None:
         """Start at nothing."""
         self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
         build = Info("evenscan_build", "What runs here.", registry=registry)
         build.info({"version": version("evenscan"), "python": platform.python_version()})
+        self._own: list[tuple[Gauge, Callable[[], float]]] = []
+        self._shared = SHARED in os.environ
+        if self._shared:  # what is counted goes to files, and what is told comes from them
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            registry = CollectorRegistry()
+        else:
+            ProcessCollector(registry=registry)
+        self._counted = registry
         self.requests = Counter(
             "evenscan_requests",
             "Requests answered.",
@@ -63,7 +76,10 @@ class Metrics:
             registry=registry,
         )
         self.in_flight = Gauge(
-            "evenscan_requests_in_flight", "Requests being answered.", registry=registry
+            "evenscan_requests_in_flight",
+            "Requests being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self.batch = Histogram(
             "evenscan_batch_images",
@@ -85,7 +101,7 @@ class Metrics:
     def watch(
         self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]
     ) -> None:
-        """Add a gauge that is read whenever it is asked for.
+        """Add a gauge that is the same for all processes, and read when it is asked for.
 
         Args:
             name: Of the metric.
@@ -94,6 +110,25 @@ class Metrics:
             read: Its values by label. What it cannot read, it leaves out.
         """
         self.registry.register(_Watched(name, text, label, read))
+
+    def watch_own(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge of this process; what is told is the sum of all processes.
+
+        Args:
+            name: Of the metric.
+            text: What it says.
+            read: Its value, at no cost.
+        """
+        if self._shared:
+            gauge = Gauge(name, text, multiprocess_mode="livesum", registry=self._counted)
+            self._own.append((gauge, read))
+        else:
+            self.watch(name, text, "", lambda: {"": read()})
+
+    def tell(self) -> None:
+        """Let the other processes know of this one's gauges."""
+        for gauge, read in self._own:
+            gauge.set(read())
 
 
 class Measured:
@@ -124,6 +159,7 @@ class Measured:
                 route = self._route(scope)
                 metrics.requests.labels(method, route, status).inc()
                 metrics.seconds.labels(method, route).observe(perf_counter() - began)
+                metrics.tell()
 
     def _route(self, scope: Scope) -> str:
         """Template of the route, also of a request that did not get so far; or ``none``."""

@@ -1,31 +1,35 @@
-"""Listens for requests, with a worker beside it that is kept alive."""
+"""Listens for requests, in one process or several, with a worker beside them."""
 
 import logging
+import math
 import os
 import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+from threadpoolctl import threadpool_limits
 
 from evaluation.errors import Fault, InputError
-from service.app import create_app
+from service.children import Child, kept_alive
 from service.connections import watched
 from service.database import Database
 from service.layout import Layout
-from service.services import Services
+from service.metrics import SHARED
 from service.settings import ServiceSettings
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from service.services import Services
 
-#: Pause before a worker that stopped is started again, in seconds; doubled each time.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+logger = logging.getLogger(__name__)
 
 #: How long a thread may keep the others waiting for the interpreter, in seconds. The event loop
 #: is busy and the model's thread needs it for moments only: with the usual 5 ms the model
@@ -34,6 +38,9 @@ SWITCH = 0.0005
 
 #: How long requests in flight may take when the service stops, in seconds.
 GRACE = 10
+
+#: What does the jobs. It stops when its input ends, so also when this process is killed.
+WORKER = Child("the worker", ("worker", "--while-stdin-is-open"))
 
 
 def serve(
@@ -49,11 +56,42 @@ def serve(
     Raises:
         InputError: The address is taken.
     """
-    sys.setswitchinterval(SWITCH)
     Layout(settings)
     Database.opened(settings.database).close()  # a home that cannot be used is told of before
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
+    workers = [WORKER] if with_worker else []
+    with _listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+
+        def announce() -> None:
+            on_listening(f"Evenscan listens on http://{shown}:{port}")
+
+        if settings.processes == 1:
+            with kept_alive(workers, settings.environment()):
+                answer(settings, listener, announce)
+        else:
+            stop = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stop.set())
+            with _answering(settings, listener, announce, workers):
+                stop.wait()
+
+
+def answer(
+    settings: ServiceSettings, listener: socket.socket, announce: Callable[[], object]
+) -> None:
+    """Answer requests in this process, until SIGINT or SIGTERM.
+
+    Args:
+        settings: Of the service.
+        listener: Where they come in; other processes may take from it too.
+        announce: Called once requests are accepted.
+    """
+    from service.app import create_app  # 60 MB that who only watches over others does without
+
+    sys.setswitchinterval(SWITCH)
+    # Products of small matrices: to spread them over cores takes longer than to compute them.
+    threadpool_limits(1)
     app = create_app(settings)
     configuration = uvicorn.Config(
         app,
@@ -66,21 +104,71 @@ def serve(
     )
     server = _Server(configuration)
     server.parts = lambda: app.state.services
-    shown = f"[{host}]" if ":" in host else host
-    server.announce = lambda: on_listening(f"Evenscan listens on http://{shown}:{port}")
+    server.announce, server.drain = announce, settings.drain_seconds
     # uvicorn stops at these signals and then raises them again, which would end this process
     # before the worker has been stopped.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    with listener, worker_kept_alive(settings) if with_worker else nullcontext():
-        server.run(sockets=[listener])
+    server.run(sockets=[listener])
+
+
+def answer_while_stdin_is_open(settings: ServiceSettings, listener: int, started: int) -> None:
+    """The same as one of several processes.
+
+    Args:
+        settings: Of the service.
+        listener: Number of the file of the socket.
+        started: Number of a file that gets a byte once requests are accepted.
+    """
+
+    def stop() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with socket.socket(fileno=listener) as shared:
+        answer(settings, shared, lambda: os.write(started, b"."))
+
+
+@contextmanager
+def _answering(
+    settings: ServiceSettings,
+    listener: socket.socket,
+    announce: Callable[[], object],
+    workers: list[Child],
+) -> Iterator[None]:
+    """Several processes that answer, while the block runs."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="evenscan-") as folder:
+
+        def ended(process: int) -> None:
+            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
+
+        files = (listener.fileno(), writing)
+        command = ("answer", "--listener", str(files[0]), "--started", str(writing))
+        processes = [
+            Child(f"API process {number}", command, files, ended)
+            for number in range(1, settings.processes + 1)
+        ]
+
+        def wait() -> None:
+            waiting = settings.processes
+            while waiting > 0:
+                waiting -= len(os.read(reading, waiting))
+            announce()
+
+        with kept_alive([*processes, *workers], settings.environment() | {SHARED: folder}):
+            threading.Thread(target=wait, daemon=True).start()
+            yield
 
 
 class _Server(uvicorn.Server):
     """A server that says when it has started, and to those who wait for news when it stops."""
 
     announce: Callable[[], object]
-    parts: Callable[[], Services]
+    parts: "Callable[[], Services]"
+    drain: float
+    closes_at = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -88,10 +176,19 @@ class _Server(uvicorn.Server):
             self.announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop, at a signal."""
+        """Begin to stop at a signal; at another one, at once."""
+        waits = self.started and self.drain > 0 and not self.parts().readiness.stopping
         if self.started:
             self.parts().readiness.stopping = True
-        super().handle_exit(sig, frame)
+        if waits:
+            self.closes_at = time.monotonic() + self.drain
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop, asked ten times a second."""
+        self.should_exit = self.should_exit or time.monotonic() >= self.closes_at
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more requests, and finish those that are there."""
@@ -114,37 +211,3 @@ def _listen(settings: ServiceSettings) -> socket.socket:
             Fault(where, f"cannot listen there: {error.strerror}", remedy)
         ) from None
     return listener
-
-
-@contextmanager
-def worker_kept_alive(settings: ServiceSettings) -> Iterator[None]:
-    """A worker process while the block runs; if it dies it is started again."""
-    stop = threading.Event()
-    keeper = threading.Thread(target=_keep_alive, args=[settings, stop], daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        keeper.join()
-
-
-def _keep_alive(settings: ServiceSettings, stop: threading.Event) -> None:
-    pause = FIRST_PAUSE
-    while not stop.is_set():
-        began = time.monotonic()
-        # It stops when its input ends, so also when this process is killed.
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "service", "worker", "--while-stdin-is-open"],
-            stdin=subprocess.PIPE,
-            env=os.environ | settings.environment(),
-        )
-        while worker.poll() is None and not stop.wait(0.2):
-            pass
-        if stop.is_set():
-            worker.communicate()
-        else:
-            logger.error("the worker stopped with %s; it is started again", worker.returncode)
-            stop.wait(pause)
-            lived = time.monotonic() - began
-            pause = FIRST_PAUSE if lived > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)

@@ -37,6 +37,10 @@ class ServiceSettings(BaseSettings):
         store_endpoint: Address of a store that speaks S3 and is not Amazon's.
         host: Address to listen on. An open service listens on loopback only.
         port: Port to listen on; 0 takes a free one.
+        processes: How many processes answer requests. Each has its own models in memory and its
+            own queue of images, and counts rates for itself.
+        drain_seconds: How long requests are still accepted after SIGTERM, while the probe for
+            readiness says 503, so that a load balancer can turn to others first.
         open: Whether requests need no key. Off by default: everything but health and
             documentation is denied without one.
         oidc_issuer: Address of the OpenID provider whose bearer tokens are taken beside keys.
@@ -80,6 +84,8 @@ class ServiceSettings(BaseSettings):
     store_endpoint: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    processes: int = Field(default=1, ge=1, le=256)
+    drain_seconds: float = Field(default=0, ge=0)
     open: bool = False
     oidc_issuer: str = ""
     oidc_audience: str = ""

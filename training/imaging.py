@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import suppress
 from io import BytesIO
 from typing import Literal
 
@@ -136,7 +137,8 @@ def decode_with_pillow(
             # WeasyPrint, which prints reports, lets Pillow fill truncated images for all.
             ImageFile.LOAD_TRUNCATED_IMAGES = False
             image.load()
-            return prepare(_upright(image), contract, where)
+            _set_upright(image)
+            return prepare(image, contract, where)
     except UnidentifiedImageError:
         raise InputError(Fault(where, _kind(data), RESAVE)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -184,17 +186,18 @@ def _eight_bit(image: Image.Image, mode: str, where: str) -> Image.Image:
     if image.has_transparency_data:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert(mode)
-    if image.mode in (mode, "1", "L"):
+    if image.mode == mode:
+        return image
+    if image.mode in ("1", "L"):
         return image.convert(mode)
     # a palette, CMYK or LAB image has a defined colour first and a grey value only through it
     return image.convert("RGB").convert(mode)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except DAMAGED:
-        return image  # the note about the orientation is damaged, the pixels are not
+def _set_upright(image: Image.Image) -> None:
+    # the note about the orientation may be damaged, the pixels are not
+    with suppress(*DAMAGED):
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _kind(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """The batcher: greedy, first come first served, and nobody waits for ever."""
 
+import asyncio
 import time
 from threading import Event
 
@@ -76,6 +77,48 @@ def test_batches_hold_64_and_requests_are_not_split(model):
     assert [len(each.answer.result(5)["first"]) for each in places] == [30] * 3
     assert model.sizes == [1, 60, 30]
     assert batcher.drain(5)
+
+
+def ask_here(batcher, *values):
+    place = batcher.reserve(len(values))
+    batcher.submit_here(place, np.array(values, np.uint8)[:, np.newaxis])
+    return place
+
+
+async def answers(*places):
+    wrapped = [asyncio.wrap_future(each.answer) for each in places]
+    found = await asyncio.wait_for(asyncio.gather(*wrapped, return_exceptions=True), 5)
+    return [each if isinstance(each, Exception) else each["first"].tolist() for each in found]
+
+
+def test_on_the_event_loop_what_comes_in_one_turn_is_one_batch(model):
+    batcher = batcher_of(model)
+
+    async def run():
+        first = [ask_here(batcher, k) for k in (1, 2)]
+        gone = ask_here(batcher, 3)
+        assert gone.answer.cancel()
+        assert await answers(*first) == [[1], [2]]
+        return await answers(ask_here(batcher, 4, 5))
+
+    assert asyncio.run(run()) == [[4, 5]]
+    assert model.sizes == [2, 2]
+    assert batcher.waiting == 0
+
+
+def test_on_the_event_loop_too_batches_hold_64_and_fail_alone(model):
+    batcher = batcher_of(model)
+
+    async def run():
+        places = [ask_here(batcher, *[k] * 30) for k in (1, 2, 13, 4)]
+        return await answers(*places)
+
+    first, second, third, fourth = asyncio.run(run())
+    assert (first, second) == ([1] * 30, [2] * 30)
+    assert isinstance(third, RuntimeError)
+    assert isinstance(fourth, RuntimeError)
+    assert model.sizes == [60, 60]
+    assert batcher.waiting == 0
 
 
 def test_a_full_queue_refuses_and_has_room_again(model):

@@ -19,8 +19,9 @@ def ask(running, **query):
 
 
 @pytest.fixture
-def held(empty, trained):
-    """A service whose champion is busy until it is let go."""
+def held(empty, trained, monkeypatch):
+    """A service whose champion is busy, on its own thread, until it is let go."""
+    monkeypatch.setattr("service.runtime.SHORT", -1.0)
     promoted(empty.services.registry, trained)
     model = empty.services.runtime.model("champion")
     free, busy, run = threading.Event(), threading.Event(), model.batcher._run
@@ -95,6 +96,21 @@ def test_who_goes_away_is_dropped(held):
         free.set()
         assert first.result(10).status_code == 200
     assert model.batcher.waiting == 0
+
+
+def test_a_quick_model_says_the_same_on_the_event_loop_as_on_a_thread(
+    empty, trained, monkeypatch
+):
+    registry, runtime = empty.services.registry, empty.services.runtime
+    promoted(registry, trained)
+    registry.register(trained, "a job")
+    monkeypatch.setattr("service.runtime.SHORT", -1.0)
+    assert not runtime.model("1").quick
+    monkeypatch.setattr("service.runtime.SHORT", 1.0)
+    assert runtime.model("2").quick
+    threaded, here = (ask(empty, model=name).json() for name in ("1", "2"))
+    assert here["predictions"] == threaded["predictions"]
+    assert [runtime.model(name).batcher._running for name in ("1", "2")] == [True, False]
 
 
 def test_a_promotion_counts_from_the_next_request_on(empty, trained):

@@ -104,6 +104,27 @@ def test_a_stream_ends(tmp_path):
         assert time.monotonic() - began < 5
 
 
+def test_it_says_that_it_is_not_ready_before_it_refuses(tmp_path):
+    with serving(tmp_path, EVENSCAN_DRAIN_SECONDS="3") as (process, address):
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        time.sleep(0.3)
+        assert httpx2.get(f"{address}/health/ready").status_code == 503
+        assert httpx2.get(f"{address}/health/live").status_code == 200
+        assert httpx2.get(f"{address}/v1/models").status_code == 200
+        assert process.wait(timeout=10) == 0
+        assert time.monotonic() - began > 2.9
+
+
+def test_a_second_signal_is_urgent(tmp_path):
+    with serving(tmp_path, EVENSCAN_DRAIN_SECONDS="60") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_service_stops_at_once(tmp_path, number):
     with serving(tmp_path) as (process, address):
