@@ -11,7 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from evaluation.registry import Registry
-from service import errors
 from service.access import Doors, check_declared
 from service.access_log import Logged
 from service.auth import Guard
@@ -19,10 +18,12 @@ from service.conditional import Conditional
 from service.context import InContext
 from service.direct import Direct
 from service.documentation import install_documentation
+from service.error_handlers import install_error_handlers
 from service.headers import SecurityHeaders
 from service.idempotency import Idempotency
 from service.limits import BodyLimit
 from service.metrics import Measured
+from service.plain_refusals import PlainRefusals
 from service.rate import RateLimit
 from service.services import Services
 from service.settings import ServiceSettings
@@ -77,12 +78,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     for router in routers:
         app.include_router(router, dependencies=KEYS)
     check_declared(routes)
-    errors.install(app, routes)
+    install_error_handlers(app, routes)
     install_documentation(app, routes)
     # The last one added is the first to see a request.
     app.add_middleware(Conditional)
     app.add_middleware(Idempotency)
-    app.add_middleware(errors.Problems)
+    app.add_middleware(PlainRefusals)
     app.add_middleware(BodyLimit, settings=settings)
     if not settings.open:  # programs of this machine are all one to an open service
         app.add_middleware(RateLimit, rate=settings.rate)

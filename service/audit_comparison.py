@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from evaluation.audit import Audit, audit
 from evaluation.audited_rows import AuditedRows
 from evaluation.columns import Columns
@@ -15,114 +13,16 @@ from evaluation.policy import Policy
 from evaluation.predictions import Predictions
 from evaluation.spec import AuditSpec
 from evaluation.table import read_table
-from evaluation.threshold import choose_thresholds
 from service.audit_files import FINDINGS, PREDICTIONS, Audits
-from service.audit_model import Prepared, Version, frozen, frozen_spec, labelled, prepare, score
+from service.audit_model import labelled, score
+from service.audit_preparation import Prepared, prepare
 from service.audit_requests import Comparison
-from service.audits import UploadedAudit, keep, outcome, pdf_faults, read_policy, telling
-from service.store import Store
+from service.audited_version import Version
+from service.audits import keep, outcome, pdf_faults, read_policy, telling
+from service.frozen_spec import frozen, frozen_spec
+from service.same_rows import check_same
 from service.tables import AuditRecord
 from service.workflow import Found, Step, Workflow, Workplace
-
-
-class UploadedComparison(UploadedAudit):
-    """A comparison of two predictions files that were uploaded.
-
-    Attributes:
-        champion: The file of the model that is compared with.
-        champion_name: What its sender calls it.
-        champion_digest: SHA-256 of it.
-    """
-
-    champion: str
-    champion_name: str
-    champion_digest: str = ""
-
-    def pair(self, store: Store) -> tuple[Predictions, AuditSpec, Policy | None, Champion]:
-        """What to audit and to compare with, all of it checked.
-
-        Raises:
-            InputError: A table or the policy does not fit, or the rows differ; every fault is
-                there.
-        """
-        faults: list[Fault] = []
-        request = self.request()
-        try:
-            rows, spec, policy = self.read(store)
-        except InputError as error:
-            faults += error.faults
-        try:
-            theirs = self.table(store, self.champion, self.champion_name, request)
-        except InputError as error:
-            faults += error.faults
-        if faults:
-            raise InputError(*faults)
-        check_same(rows, theirs)
-        thresholds = choose_thresholds(theirs, spec)
-        return rows, spec, policy, Champion(theirs.source, theirs, thresholds)
-
-
-def check_same(ours: Predictions, theirs: Predictions) -> None:
-    """Refuse two tables that are not about the same test rows.
-
-    Raises:
-        InputError: Questions, samples, patients or labels differ. Rows are counted, and none is
-            named: an id may be a patient's.
-    """
-    where = theirs.source
-    if (ours.task, ours.targets) != (theirs.task, theirs.targets):
-        found = "it answers other questions than the audited model"
-        raise InputError(Fault(where, found, "Compare models of the same task and targets."))
-    mine, other = (each.only("test").table.set_index("sample") for each in (ours, theirs))
-    remedy = "Score the same test rows with both models."
-    faults = [
-        Fault(where, f"{count:,} test rows are {place}", remedy)
-        for count, place in (
-            (len(mine.index.difference(other.index)), f"in {ours.source} only"),
-            (len(other.index.difference(mine.index)), f"not in {ours.source}"),
-        )
-        if count
-    ]
-    common = mine.index.intersection(other.index)
-    truth = [name for name in mine.columns if name.split("_")[0] == "label"]
-    for name in ("patient", *(each for each in truth if each in other.columns)):
-        left, right = (each.loc[common, name] for each in (mine, other))
-        differs = (left != right) & ~(left.isna() & right.isna())
-        if differs.any():
-            # The rows as they are counted in the table, whose index was the sample before.
-            first = int(np.flatnonzero(theirs.table["sample"] == differs.idxmax())[0]) + 1
-            found = f"{int(differs.sum()):,} test rows differ from {ours.source} in '{name}'"
-            truth_remedy = "Compare models on one version of the truth."
-            faults.append(Fault(where, found, truth_remedy, row=first, column=name))
-    if faults:
-        raise InputError(*faults)
-
-
-class ComparingUploads(Workflow):
-    """A comparison of two predictions files."""
-
-    def check(self) -> None:
-        """Read both tables and the policy.
-
-        Raises:
-            InputError: See :meth:`UploadedComparison.pair`.
-        """
-        self._asked().pair(self.task.place.store)
-
-    def steps(self) -> Sequence[Step]:
-        """Audit, and nothing else."""
-        return [Step("audit", self.audit)]
-
-    def audit(self, found: Found) -> Found:
-        """Audit the challenger against the champion, and keep the report."""
-        asked, task = self._asked(), self.task
-        rows, spec, policy, champion = asked.pair(task.place.store)
-        made = audit(rows, spec, policy, champion=champion, on_progress=telling(self))
-        keep(task.place, task.id, made, rows, against=champion.name, pdf=asked.pdf)
-        return outcome(task.id, made)
-
-    def _asked(self) -> UploadedComparison:
-        return UploadedComparison.parse(self.task.request, "body")
 
 
 class Comparing(Workflow):

@@ -1,7 +1,6 @@
 """Audits that were made: their rows, and the files that are served of them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ from evaluation.errors import Fault
 from service.conflicts import RefusedError
 from service.database import Database
 from service.jobs import ENDED
-from service.pages import Window, wrong_cursor
+from service.pages import Window, newest
 from service.store import Store
 from service.tables import AliasEvent, AuditRecord, Job
 
@@ -83,17 +82,9 @@ class Audits:
             query = query.where(
                 (AuditRecord.version_id == model) | (AuditRecord.model == model)
             )
-        if window.after is not None:
-            try:
-                moment, audit = window.after
-                created = datetime.fromisoformat(moment)
-            except (ValueError, TypeError):
-                raise wrong_cursor() from None
-            same = (AuditRecord.created == created) & (AuditRecord.id < str(audit))
-            query = query.where((AuditRecord.created < created) | same)
-        query = query.order_by(AuditRecord.created.desc(), AuditRecord.id.desc())
+        query = newest(query, AuditRecord.created, AuditRecord.id, window)
         with self.database.read() as session:
-            return session.scalars(query.limit(window.limit + 1)).all()
+            return session.scalars(query).all()
 
     def folder(self, audit: str) -> Path:
         """Files of an audit, on this machine.

@@ -17,7 +17,13 @@ STYLE: Final = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;"
-    "border-bottom:1px solid #ccc}code{white-space:nowrap}"
+    "border-bottom:1px solid #ccc}td code{white-space:nowrap}"
+    # narrow: what a route needs and does stands below it
+    "@media(max-width:45rem){tr:first-child{display:none}td{display:block;border:0;padding:0}"
+    "tr{display:block;padding:.5rem 0;border-bottom:1px solid #ccc}"
+    "td code{white-space:normal;overflow-wrap:anywhere;font-weight:600}"
+    "td:nth-child(2)::before{content:attr(title)}}"
+    "@media(prefers-color-scheme:dark){body{background:#181a1b;color:#e8e6e3}a{color:#8ab4f8}}"
 )
 
 #: The page has this style and nothing else that a browser would load or run.
@@ -42,7 +48,7 @@ def install_documentation(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
 def _page(title: str, routes: list[APIRoute]) -> str:
     rows = "".join(_row(route) for route in routes)
     roles = "".join(
-        f"<tr><td>{role}</td><td>{', '.join(s for s in SCOPES if s in scopes)}</td></tr>"
+        f"<tr><td>{role}<td title='may: '>{', '.join(s for s in SCOPES if s in scopes)}</tr>"
         for role, scopes in ROLES.items()
     )
     return (
@@ -62,6 +68,12 @@ def _row(route: APIRoute) -> str:
     needed = ", ".join(s for s in SCOPES if s in scopes_of(route)) or "nothing"
     methods = " ".join(sorted(route.methods or ()))
     return (
-        f"<tr><td><code>{methods} {escape(route.path)}</code><td>{needed}"
-        f"<td>{escape(said)}</tr>"
+        f"<tr><td><code>{methods} {escape(route.path)}</code><td title='needs: '>{needed}"
+        f"<td>{_coded(said)}</tr>"
     )
+
+
+def _coded(text: str) -> str:
+    """HTML of a text with code in double backticks."""
+    parts = escape(text).split("``")
+    return "".join(f"<code>{each}</code>" if k % 2 else each for k, each in enumerate(parts))

@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -34,6 +37,11 @@ IMPERSONAL: Final = frozenset(
 
 #: Most archives that are kept; the one asked for longest ago goes first.
 KEPT: Final = 16
+
+#: What the folders begin with in which archives are made, and after how many seconds of
+#: silence one was left by a process that died.
+MAKING: Final = ".making-"
+ABANDONED: Final = 24 * 3600
 
 #: What is packed already, or does not get smaller: packing it takes seconds for nothing.
 DENSE: Final = frozenset({".onnx", ".safetensors", ".npz", ".png", ".parquet", ".pdf"})
@@ -88,19 +96,18 @@ class Downloads:
         # which may write other bundles than the one before.
         beginning = f"{kind}-of-{_token(row)}-by-{version('evenscan')}-"
         with self._lock:
-            found = next(self._folder.glob(f"{beginning}*.zip"), None)
-            if found is None:
-                found = self._made(kind, row, beginning)
-                self._sweep()
-            else:
-                os.utime(found)
-        return found
+            for found in self._folder.glob(f"{beginning}*.zip"):
+                with suppress(FileNotFoundError):  # another process has just removed it
+                    os.utime(found)
+                    return found
+            self._sweep(KEPT - 1)
+            return self._made(kind, row, beginning)
 
     def _made(self, kind: str, row: ModelVersion, beginning: str) -> Path:
         run = self._registry.directory(row)
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(prefix=".making-", dir=self._folder) as work:
+            with tempfile.TemporaryDirectory(prefix=MAKING, dir=self._folder) as work:
                 packed = Path(work) / "packed.zip"
                 if kind == "bundle":
                     root = Path(work) / "bundle"
@@ -117,11 +124,14 @@ class Downloads:
             raise
         return target
 
-    def _sweep(self) -> None:
-        """Remove all but the archives asked for last."""
+    def _sweep(self, most: int) -> None:
+        """Remove all but the archives asked for last, and what a crash has left."""
         archives = sorted(self._folder.glob("[!.]*.zip"), key=_asked, reverse=True)
-        for path in archives[KEPT:]:
+        for path in archives[most:]:
             path.unlink(missing_ok=True)
+        for work in self._folder.glob(f"{MAKING}*"):
+            if 0 < _asked(work) < time.time() - ABANDONED:
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def pack(root: Path, names: Iterable[str], target: Path) -> None:

@@ -11,13 +11,13 @@ from hashlib import sha256
 from time import monotonic
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation.errors import Fault, InputError
 from service.access import NOBODY, ROLES, SCOPES, Principal
 from service.database import Database
-from service.pages import Window
+from service.pages import Window, newest
 from service.tables import ApiKey, now
 
 #: How a key begins, so that people and scanners of source code know one when they see it.
@@ -117,17 +117,9 @@ class Keys:
 
     def list(self, window: Window) -> Sequence[ApiKey]:
         """The keys, also ended ones, the newest first: one more than the window has."""
-        newest = select(ApiKey).order_by(ApiKey.created.desc(), ApiKey.id.desc())
-        if window.after is not None:
-            created, last = _place(window.after)
-            newest = newest.where(
-                or_(
-                    ApiKey.created < created,
-                    and_(ApiKey.created == created, ApiKey.id < last),
-                )
-            )
+        rows = newest(select(ApiKey), ApiKey.created, ApiKey.id, window)
         with self.database.read() as session:
-            return session.scalars(newest.limit(window.limit + 1)).all()
+            return session.scalars(rows).all()
 
     def revoke(self, key: str) -> bool:
         """Take a key back, by its id. It never becomes good again.
@@ -202,16 +194,6 @@ class Keys:
 def _good() -> tuple[Any, ...]:
     """Conditions of a key that is good now."""
     return ApiKey.revoked.is_(None), or_(ApiKey.expires.is_(None), ApiKey.expires > now())
-
-
-def _place(after: Sequence[Any]) -> tuple[datetime, str]:
-    try:
-        created, key = after
-        return datetime.fromisoformat(created), str(key)
-    except (TypeError, ValueError):
-        remedy = "Give 'next' of a page as it was, or leave it out."
-        fault = Fault("query", "the cursor is not one of this list", remedy, column="cursor")
-        raise InputError(fault) from None
 
 
 def read_lifetime(text: str) -> timedelta | None:

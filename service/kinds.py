@@ -30,7 +30,7 @@ KINDS: Final = {
     "audit": Kind("service.audits:Auditing", "audit"),
     "model_audit": Kind("service.audit_model:AuditingModel", "audit"),
     "comparison": Kind("service.audit_comparison:Comparing", "audit"),
-    "upload_comparison": Kind("service.audit_comparison:ComparingUploads", "audit"),
+    "upload_comparison": Kind("service.upload_comparison:ComparingUploads", "audit"),
     "ingest": Kind("service.ingest:Ingestion", "train"),
     "retrain": Kind("service.retrain:Retraining", "train"),
 }

@@ -3,10 +3,13 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from evaluation.errors import Fault, InputError
 
@@ -33,13 +36,16 @@ class Window(BaseModel):
         limit: Most items, from 1 to 100.
         after: Place of the last item that was seen, as :func:`page` was given it; None for
             the first page.
+        path: Of the list, so that a cursor is taken by no other one.
     """
 
     limit: int
     after: list[Any] | None
+    path: str = ""
 
 
 def read_window(
+    request: Request,
     limit: Annotated[int, Query(ge=1, le=100, description="Most items.")] = 20,
     cursor: Annotated[
         str | None, Query(description="``next`` of the page before.", max_length=400)
@@ -48,15 +54,20 @@ def read_window(
     """The window that the query asks for.
 
     Raises:
-        InputError: The cursor was not made by this service.
+        InputError: The cursor was not made by this service, or for another list.
     """
+    path = request.url.path
+    if cursor is None:
+        return Window(limit=limit, after=None, path=path)
     try:
-        after = None if cursor is None else json.loads(base64.urlsafe_b64decode(cursor))
-        if after is not None and not isinstance(after, list):
-            raise ValueError("no place")
+        decoded = json.loads(base64.b64decode(cursor, b"-_", validate=True))
     except ValueError:
         raise wrong_cursor() from None
-    return Window(limit=limit, after=after)
+    match decoded:
+        case [made_for, *after] if made_for == path:
+            return Window(limit=limit, after=after, path=path)
+        case _:
+            raise wrong_cursor()
 
 
 def wrong_cursor() -> InputError:
@@ -76,10 +87,41 @@ def number_before(window: Window) -> int:
     match window.after:
         case None:
             return LARGEST
-        case [int(number)] if 0 <= number <= LARGEST:
+        case [number] if type(number) is int and 0 <= number <= LARGEST:
             return number
         case _:
             raise wrong_cursor()
+
+
+def newest(
+    rows: Select[Row],
+    created: InstrumentedAttribute[datetime],
+    name: InstrumentedAttribute[str],
+    window: Window,
+) -> Select[Row]:
+    """The newest rows below a window's place, and one more, for lists sorted by moment and id.
+
+    Args:
+        rows: Those of the list, in any order.
+        created: The moment of a row.
+        name: Its id, which tells rows of one moment apart.
+        window: Which page.
+
+    Raises:
+        InputError: The cursor was made for another list.
+    """
+    match window.after:
+        case None:
+            pass
+        case [str(moment), str(last)] if last.isprintable():  # as ids are
+            try:
+                before = datetime.fromisoformat(moment).astimezone(UTC)
+            except (ValueError, OverflowError):
+                raise wrong_cursor() from None
+            rows = rows.where((created < before) | ((created == before) & (name < last)))
+        case _:
+            raise wrong_cursor()
+    return rows.order_by(created.desc(), name.desc()).limit(window.limit + 1)
 
 
 Asked = Annotated[Window, Depends(read_window)]
@@ -101,5 +143,9 @@ def page(
     """
     taken = rows[: window.limit]
     more = len(rows) > window.limit
-    following = base64.urlsafe_b64encode(json.dumps(place(taken[-1])).encode()) if more else b""
-    return Page(items=[shown(row) for row in taken], next=following.decode() or None)
+    following = _cursor([window.path, *place(taken[-1])]) if more else None
+    return Page(items=[shown(row) for row in taken], next=following)
+
+
+def _cursor(place: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -12,39 +11,30 @@ from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault, InputError
 from service.aliases import ALIASES, CHALLENGER, CHAMPION, move, pointed, standing
-from service.conflicts import DeletedError, RefusedError
+from service.conflicts import RefusedError
 from service.database import Database
-from service.jobs import ENDED
-from service.pages import Window, number_before
+from service.finished_run import read_finished
 from service.store import Store
-from service.tables import AliasEvent, Job, ModelVersion, now
-from training.predictor import Predictor
+from service.tables import AliasEvent, ModelVersion, now
+from service.versions import Versions, existing, job_using
 
 #: What the names of versions begin with in the store.
 FOLDER: Final = "models"
-
-#: What a run directory needs for its model to be served, and judged against a challenger.
-NEEDED: Final = ("config.json", "contract.json", "model.onnx", "split.csv", "audit.json")
 
 #: What a served model has no use for: checkpoints are as large as several models.
 LEFT_OUT: Final = ("checkpoint*", "*.log", ".*")
 
 
-class ModelRegistry:
+class ModelRegistry(Versions):
     """The versions in a store, with their states in the database.
 
     A version's folder is kept whole before its row is committed, and never changed after.
     """
 
     def __init__(self, database: Database, store: Store, folder: Path) -> None:
-        """Use a database and a store.
-
-        Args:
-            database: For the rows.
-            store: For the run directories.
-            folder: Where a run is copied to before the store takes it over; made when needed.
-        """
-        self.database, self.store, self.folder = database, store, folder
+        """As :class:`Versions`, with a folder where a run waits for the store to take it."""
+        super().__init__(database, store)
+        self.folder = folder
 
     def register(self, run: Path, job: str | None = None) -> ModelVersion:
         """Copy a run directory and make it a version.
@@ -58,18 +48,7 @@ class ModelRegistry:
             InputError: The folder is not a finished run directory, or another run of its name
                 is a version already.
         """
-        missing = [name for name in NEEDED if not (run / name).is_file()]
-        if missing:
-            remedy = "Give the folder of a finished training run."
-            raise InputError(
-                *(Fault(str(run), f"there is no {name}", remedy) for name in missing)
-            )
-        try:
-            config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            damage = f"its config.json is damaged: {error}"
-            raise InputError(Fault(str(run), damage, "Train it anew.")) from None
-        Predictor(run, threads=1)  # refuses a model that could not be served
+        config = read_finished(run)
         name = run.resolve().name
         with self.database.read() as session:
             if (found := self._registered(session, job, name, config)) is not None:
@@ -132,7 +111,7 @@ class ModelRegistry:
         """
         _check_named(who, why)
         with self.database.write() as session:
-            _there(session, version)
+            existing(session, version)
             return move(session, CHAMPION, version, who, why, audit)
 
     def promote_over(
@@ -157,7 +136,7 @@ class ModelRegistry:
         with self.database.write() as session:
             if pointed(session, CHAMPION) not in (champion, version):
                 return False
-            _there(session, version)
+            existing(session, version)
             move(session, CHAMPION, version, who, why, audit)
         return True
 
@@ -168,7 +147,7 @@ class ModelRegistry:
             InputError: There is no such version.
         """
         with self.database.write() as session:
-            _there(session, version)
+            existing(session, version)
             return move(session, CHALLENGER, version, who, why, audit)
 
     def rollback(self, who: str, why: str) -> AliasEvent:
@@ -206,13 +185,13 @@ class ModelRegistry:
             RefusedError: An alias points to it, or a job that has not ended uses it.
         """
         with self.database.write() as session:
-            row = _there(session, version, deleted=True)
+            row = existing(session, version, deleted=True)
             for alias in ALIASES:
                 if pointed(session, alias) == version:
                     found = f"version {version} is the {alias}"
                     remedy = "Point the alias to another version first."
                     raise RefusedError(Fault("model", found, remedy))
-            if (job := _user(session, version)) is not None:
+            if (job := job_using(session, version)) is not None:
                 found = f"job {job} uses version {version}"
                 raise RefusedError(Fault("model", found, "Wait for its end, or cancel it."))
             row.deleted = row.deleted or now()
@@ -228,119 +207,9 @@ class ModelRegistry:
             for directory in kept.intersection(session.scalars(gone)):
                 self.store.remove(directory)
 
-    def champion(self) -> ModelVersion | None:
-        """The version that answers unless another is asked for; None before the first."""
-        return self.alias(CHAMPION)
-
-    def alias(self, name: str) -> ModelVersion | None:
-        """The version that an alias points to; None before its first move."""
-        with self.database.read() as session:
-            version = pointed(session, name)
-            return session.get(ModelVersion, version) if version is not None else None
-
-    def get(self, name: str) -> ModelVersion:
-        """The version of an alias or of a number.
-
-        Raises:
-            InputError: There is none.
-            DeletedError: It was deleted.
-        """
-        if name in ALIASES:
-            if (version := self.alias(name)) is None:
-                remedy = "Register and promote a model first."
-                raise InputError(Fault("model", f"there is no {name} yet", remedy))
-            return version
-        with self.database.read() as session:
-            number = int(name) if name.isdecimal() and len(name) < 10 else 0
-            found = session.get(ModelVersion, number)
-        if found is None:
-            raise unknown_version(name)
-        if found.deleted:
-            raise _deleted(found)
-        return found
-
-    def page(self, window: Window) -> Sequence[ModelVersion]:
-        """Versions, the newest first, and one more than the window takes if there are more."""
-        rows = select(ModelVersion).order_by(ModelVersion.id.desc())
-        rows = rows.where(ModelVersion.id < number_before(window))
-        with self.database.read() as session:
-            return session.scalars(rows.limit(window.limit + 1)).all()
-
-    def list(self) -> Sequence[ModelVersion]:
-        """All versions, the newest first."""
-        with self.database.read() as session:
-            return session.scalars(select(ModelVersion).order_by(ModelVersion.id.desc())).all()
-
-    def moves(self, window: Window, alias: str | None = None) -> Sequence[AliasEvent]:
-        """Moves of one alias or of all, the newest first, as :meth:`page` does."""
-        rows = select(AliasEvent).order_by(AliasEvent.id.desc())
-        if alias is not None:
-            rows = rows.where(AliasEvent.alias == alias)
-        rows = rows.where(AliasEvent.id < number_before(window))
-        with self.database.read() as session:
-            return session.scalars(rows.limit(window.limit + 1)).all()
-
-    def history(self) -> Sequence[AliasEvent]:
-        """Every move of the aliases, the newest first."""
-        with self.database.read() as session:
-            return session.scalars(select(AliasEvent).order_by(AliasEvent.id.desc())).all()
-
-    def events(self, version: int) -> Sequence[AliasEvent]:
-        """The moves of aliases to or from a version, the oldest first."""
-        moves = (AliasEvent.version_id == version) | (AliasEvent.previous_id == version)
-        with self.database.read() as session:
-            return session.scalars(
-                select(AliasEvent).where(moves).order_by(AliasEvent.id)
-            ).all()
-
-    def directory(self, version: ModelVersion) -> Path:
-        """Run directory of a version on this machine.
-
-        Raises:
-            DeletedError: It was deleted.
-        """
-        try:
-            return self.store.folder(version.directory)
-        except LookupError:
-            raise _deleted(version) from None
-
-
-def unknown_version(name: object) -> InputError:
-    """The error for a version that does not exist."""
-    remedy = "Name an alias, or the number of a version that is listed."
-    return InputError(Fault("model", f"there is no model version '{name}'", remedy))
-
-
-def _deleted(version: ModelVersion) -> DeletedError:
-    remedy = "Its row and its audits stay; choose another version."
-    return DeletedError(Fault("model", f"model version {version.id} was deleted", remedy))
-
 
 def _check_named(who: str, why: str) -> None:
     blank = [name for name, text in (("who", who), ("why", why)) if not text.strip()]
     if blank:
         remedy = "A move cannot be erased: say who decides, and why."
         raise InputError(*(Fault("promotion", f"'{name}' is empty", remedy) for name in blank))
-
-
-def _there(session: Session, version: int, *, deleted: bool = False) -> ModelVersion:
-    """The row of a version, also of a deleted one if those are wanted."""
-    row = session.get(ModelVersion, version)
-    if row is None:
-        raise unknown_version(version)
-    if row.deleted and not deleted:
-        raise _deleted(row)
-    return row
-
-
-def _user(session: Session, version: int) -> str | None:
-    """A job that has not ended and names the version in its request."""
-    rows = session.execute(select(Job.id, Job.request).where(Job.state.not_in(ENDED)))
-    named = {version, str(version)}
-    return next((job for job, request in rows if named & _scalars(request)), None)
-
-
-def _scalars(request: dict[str, Any]) -> set[Any]:
-    """The values of the keys of a request that name models."""
-    values = (request.get(key) for key in ("model", "champion", "challenger"))
-    return {value for value in values if isinstance(value, int | str)}

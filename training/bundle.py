@@ -24,11 +24,8 @@ BUNDLE_VERSION: Final = "1.0.0"
 MONAI: Final = "1.6.1"
 ENGINE: Final = {"pytorch-ignite": "0.5.5", "fire": "0.7.1"}
 
-#: Form of the metadata, for MONAI's own check.
-SCHEMA: Final = (
-    "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
-    "meta_schema_20240725.json"
-)
+#: Form of the metadata, for MONAI's own check: its newest, where it is promised to stay.
+SCHEMA: Final = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 
 #: Fewest patients of a group whose numbers are shown, where the audit does not say.
 SMALLEST: Final = 10

@@ -94,7 +94,7 @@ def test_every_fault_of_a_request_is_told(worked, version, tmp_path):
 def test_a_model_that_has_seen_everybody(worked, version, tmp_path, trained, monkeypatch):
     cohort = put(worked, tmp_path / "c", "tiny-1")
     split = read_split(trained).assign(split="train")
-    monkeypatch.setattr("service.audit_model.read_split", lambda folder: split)
+    monkeypatch.setattr("service.audited_version.read_split", lambda folder: split)
     detail = is_problem(ask(worked, model=version.id, cohort=cohort), 422)["detail"]
     assert "every patient of the cohort was learnt from" in detail
 
@@ -102,7 +102,7 @@ def test_a_model_that_has_seen_everybody(worked, version, tmp_path, trained, mon
 def test_patients_with_other_names_are_said(worked, version, cohort, trained, monkeypatch):
     split = read_split(trained)
     split["patient"] = "x" + split["patient"]
-    monkeypatch.setattr("service.audit_model.read_split", lambda folder: split)
+    monkeypatch.setattr("service.audited_version.read_split", lambda folder: split)
     audit = read(worked, succeeded(worked, ask(worked, model=version.id, cohort=cohort)))
     assert "may have learnt from them" in audit.notes[0]
 

@@ -12,6 +12,7 @@ BINARY = (
     "image/",
     "application/zip",
     "application/dicom",
+    "application/octet-stream",
     "application/x-npy",
     "application/vnd.apache.arrow",
 )

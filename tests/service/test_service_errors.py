@@ -11,8 +11,9 @@ from fastapi.testclient import TestClient
 from service_samples import HERE, is_problem
 from sqlalchemy.exc import OperationalError
 
-from service import errors
 from service.app import create_app
+from service.error_handlers import install_error_handlers
+from service.plain_refusals import PlainRefusals
 from service.settings import ServiceSettings
 
 
@@ -49,7 +50,7 @@ def test_two_routes_on_one_path_are_both_allowed():
     router.add_api_route("/thing", lambda: 2, methods=["POST"])
     app = FastAPI()
     app.include_router(router)
-    errors.install(app, router.routes)
+    install_error_handlers(app, router.routes)
     response = TestClient(app).put("/thing")
     is_problem(response, 405)
     assert response.headers["allow"] == "GET, HEAD, POST"
@@ -149,7 +150,7 @@ def test_what_the_framework_says_in_plain_text_is_a_problem(tmp_path):
     (tmp_path / "file").write_text("text")
     app = FastAPI()
     app.add_api_route("/file", lambda: FileResponse(tmp_path / "file"))
-    app.add_middleware(errors.Problems)
+    app.add_middleware(PlainRefusals)
     client = TestClient(app)
     is_problem(client.get("/file", headers={"Range": "bytes=x"}), 400)
     refused = client.get("/file", headers={"Range": "bytes=9-"})
