@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
 
+#: Variable that names the folder in which the processes of one service add up what they count;
+#: without it there is only one. prometheus_client reads it when it is first imported.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
 #: Pause before a process that stopped is started again, in seconds; doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 

@@ -47,8 +47,8 @@ def answer(
     started: Annotated[int, typer.Option(help="File that gets a byte when it has begun.")],
 ) -> None:
     """Answer requests beside other processes, until standard input ends; serve starts it."""
+    from service.answering import answer_while_stdin_is_open
     from service.logs import configure
-    from service.server import answer_while_stdin_is_open
     from service.settings import ServiceSettings
 
     settings = ServiceSettings.read()

@@ -22,10 +22,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access_log import METHODS
-
-#: Variable that names the folder in which the processes of one service add up what they count;
-#: without it there is only one. prometheus_client reads it when it is first imported.
-SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+from service.children import SHARED
 
 #: Upper edges of the latency histogram, in seconds.
 SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)

@@ -1,43 +1,18 @@
 """Listens for requests, in one process or several, with a worker beside them."""
 
-import logging
-import math
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING
-
-import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
-from threadpoolctl import threadpool_limits
 
 from evaluation.errors import Fault, InputError
-from service.children import Child, kept_alive
-from service.connections import watched
+from service.children import SHARED, Child, kept_alive
 from service.database import Database
 from service.layout import Layout
-from service.metrics import SHARED
 from service.settings import ServiceSettings
-
-if TYPE_CHECKING:
-    from service.services import Services
-
-logger = logging.getLogger(__name__)
-
-#: How long a thread may keep the others waiting for the interpreter, in seconds. The event loop
-#: is busy and the model's thread needs it for moments only: with the usual 5 ms the model
-#: stands still for most of the time.
-SWITCH = 0.0005
-
-#: How long requests in flight may take when the service stops, in seconds.
-GRACE = 10
 
 #: What does the jobs. It stops when its input ends, so also when this process is killed.
 WORKER = Child("the worker", ("worker", "--while-stdin-is-open"))
@@ -67,6 +42,8 @@ def serve(
             on_listening(f"Evenscan listens on http://{shown}:{port}")
 
         if settings.processes == 1:
+            from service.answering import answer  # who only watches over others needs no app
+
             with kept_alive(workers, settings.environment()):
                 answer(settings, listener, announce)
         else:
@@ -75,59 +52,6 @@ def serve(
                 signal.signal(number, lambda *_: stop.set())
             with _answering(settings, listener, announce, workers):
                 stop.wait()
-
-
-def answer(
-    settings: ServiceSettings, listener: socket.socket, announce: Callable[[], object]
-) -> None:
-    """Answer requests in this process, until SIGINT or SIGTERM.
-
-    Args:
-        settings: Of the service.
-        listener: Where they come in; other processes may take from it too.
-        announce: Called once requests are accepted.
-    """
-    from service.app import create_app  # 60 MB that who only watches over others does without
-
-    sys.setswitchinterval(SWITCH)
-    # Products of small matrices: to spread them over cores takes longer than to compute them.
-    threadpool_limits(1)
-    app = create_app(settings)
-    configuration = uvicorn.Config(
-        app,
-        http=watched(settings.body_seconds),
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-    )
-    server = _Server(configuration)
-    server.parts = lambda: app.state.services
-    server.announce, server.drain = announce, settings.drain_seconds
-    # uvicorn stops at these signals and then raises them again, which would end this process
-    # before the worker has been stopped.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    server.run(sockets=[listener])
-
-
-def answer_while_stdin_is_open(settings: ServiceSettings, listener: int, started: int) -> None:
-    """The same as one of several processes.
-
-    Args:
-        settings: Of the service.
-        listener: Number of the file of the socket.
-        started: Number of a file that gets a byte once requests are accepted.
-    """
-
-    def stop() -> None:
-        sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=stop, daemon=True).start()
-    with socket.socket(fileno=listener) as shared:
-        answer(settings, shared, lambda: os.write(started, b"."))
 
 
 @contextmanager
@@ -142,6 +66,8 @@ def _answering(
     with tempfile.TemporaryDirectory(prefix="evenscan-") as folder:
 
         def ended(process: int) -> None:
+            from prometheus_client.multiprocess import mark_process_dead
+
             mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
 
         files = (listener.fileno(), writing)
@@ -160,40 +86,6 @@ def _answering(
         with kept_alive([*processes, *workers], settings.environment() | {SHARED: folder}):
             threading.Thread(target=wait, daemon=True).start()
             yield
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it has started, and to those who wait for news when it stops."""
-
-    announce: Callable[[], object]
-    parts: "Callable[[], Services]"
-    drain: float
-    closes_at = math.inf
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.announce()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop at a signal; at another one, at once."""
-        waits = self.started and self.drain > 0 and not self.parts().readiness.stopping
-        if self.started:
-            self.parts().readiness.stopping = True
-        if waits:
-            self.closes_at = time.monotonic() + self.drain
-        else:
-            super().handle_exit(sig, frame)
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether to stop, asked ten times a second."""
-        self.should_exit = self.should_exit or time.monotonic() >= self.closes_at
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more requests, and finish those that are there."""
-        await self.parts().follower.stop()
-        await super().shutdown(sockets)
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:
