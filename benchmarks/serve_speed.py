@@ -33,11 +33,11 @@ import typer
 import uvloop
 from PIL import Image
 
-from service.database import Database
 from service.layout import Layout
-from service.registry import ModelRegistry
+from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
-from service.store import open_store
+from service.storage.database import Database
+from service.storage.store import open_store
 from training.predictor import LARGEST_BATCH, Predictor
 
 ROOT = Path(__file__).parents[1]

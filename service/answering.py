@@ -15,7 +15,7 @@ import uvicorn
 from threadpoolctl import threadpool_limits
 
 from service.app import create_app
-from service.connections import watched
+from service.protocol.connections import watched
 from service.services import Services
 from service.settings import ServiceSettings
 

@@ -11,20 +11,20 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from evaluation.registry import Registry
-from service.access import Doors, check_declared
-from service.access_log import Logged
-from service.auth import Guard
-from service.conditional import Conditional
-from service.context import InContext
-from service.direct import Direct
-from service.documentation import install_documentation
-from service.error_handlers import install_error_handlers
-from service.headers import SecurityHeaders
-from service.idempotency import Idempotency
-from service.limits import BodyLimit
-from service.metrics import Measured
-from service.plain_refusals import PlainRefusals
-from service.rate import RateLimit
+from service.health.metrics import Measured
+from service.protocol.conditional import Conditional
+from service.protocol.context import InContext
+from service.protocol.direct import Direct
+from service.protocol.documentation import install_documentation
+from service.protocol.error_handlers import install_error_handlers
+from service.protocol.headers import SecurityHeaders
+from service.protocol.idempotency import Idempotency
+from service.protocol.limits import BodyLimit
+from service.protocol.plain_refusals import PlainRefusals
+from service.security.access import Doors, check_declared
+from service.security.access_log import Logged
+from service.security.auth import Guard
+from service.security.rate import RateLimit
 from service.services import Services
 from service.settings import ServiceSettings
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 #: One router a file of ``service/routes``.
 ROUTES: Registry[APIRouter] = Registry("service.routes", "route", APIRouter)
 
-#: How a key may be sent, for the OpenAPI description; ``service.auth`` checks it.
+#: How a key may be sent, for the OpenAPI description; ``service.security.auth`` checks it.
 KEYS = [
     Depends(HTTPBearer(auto_error=False)),
     Depends(APIKeyHeader(name="X-API-Key", auto_error=False)),

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from service.keys_cli import keys
-from service.models_cli import models
+from service.models.models_cli import models
 from service.remote import remote
+from service.security.keys_cli import keys
 
 # Everything else is imported inside the commands: the base install loads this module, and
 # `evenscan --help` should not wait for it.
@@ -31,7 +31,7 @@ def serve(
     ] = None,
 ) -> None:
     """Start the API, and a worker that does its jobs. EVENSCAN_* variables configure both."""
-    from service.logs import configure
+    from service.health.logs import configure
     from service.server import serve as start
     from service.settings import ServiceSettings
 
@@ -48,7 +48,7 @@ def answer(
 ) -> None:
     """Answer requests beside other processes, until standard input ends; serve starts it."""
     from service.answering import answer_while_stdin_is_open
-    from service.logs import configure
+    from service.health.logs import configure
     from service.settings import ServiceSettings
 
     settings = ServiceSettings.read()
@@ -63,9 +63,9 @@ def worker(
     ] = False,
 ) -> None:
     """Do the jobs: audits and retrainings. Unfinished ones are taken up first."""
-    from service.logs import configure
+    from service.health.logs import configure
+    from service.jobs.worker import run
     from service.settings import ServiceSettings
-    from service.worker import run
 
     settings = ServiceSettings.read()
     configure(settings.log)

@@ -17,9 +17,9 @@ from evaluation.errors import Fault, InputError
 from evaluation.policy import Policy
 from evaluation.section import number
 from service.client import Client
-from service.database import Database
+from service.jobs.workflow import Workplace
 from service.settings import ServiceSettings
-from service.workflow import Workplace
+from service.storage.database import Database
 from training.cohort import Cohort, CohortSchema, read_cohort
 from training.config import RunConfig
 from training.formats.phantom import write_phantom

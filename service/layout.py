@@ -1,6 +1,6 @@
 """Where the service keeps what, below its home."""
 
-from service.probe import lock_of
+from service.jobs.probe import lock_of
 from service.settings import ServiceSettings
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from evaluation.errors import Fault, InputError
 from service.children import SHARED, Child, kept_alive
-from service.database import Database
 from service.layout import Layout
 from service.settings import ServiceSettings
+from service.storage.database import Database
 
 #: What does the jobs. It stops when its input ends, so also when this process is killed.
 WORKER = Child("the worker", ("worker", "--while-stdin-is-open"))

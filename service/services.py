@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING, Annotated, Self
 from fastapi import Depends, HTTPException, Request
 from fastapi.params import Depends as Dependency
 
-from service import gauges
-from service.access_log import AccessLog
-from service.answers import Answers
-from service.audit_files import Audits
-from service.checks import CHAMPION_CHECK, checks_of
-from service.cohorts import Cohorts
-from service.database import Database
-from service.downloads import Downloads
-from service.engine import Engine
-from service.events import Follower
-from service.jobs import Jobs
-from service.keys import Keys
+from service.audit.files import Audits
+from service.cohort.cohorts import Cohorts
+from service.health import gauges
+from service.health.checks import CHAMPION_CHECK, checks_of
+from service.health.metrics import Metrics
+from service.health.readiness import Readiness
+from service.inference.engine import Engine
+from service.inference.runtime import Runtime
+from service.jobs.events import Follower
+from service.jobs.jobs import Jobs
+from service.jobs.queue import JobQueue
 from service.layout import Layout
-from service.metrics import Metrics
-from service.queue import JobQueue
-from service.readiness import Readiness
-from service.registry import ModelRegistry
-from service.runtime import Runtime
+from service.models.downloads import Downloads
+from service.models.registry import ModelRegistry
+from service.protocol.answers import Answers
+from service.security.access_log import AccessLog
+from service.security.keys import Keys
 from service.settings import ServiceSettings
-from service.store import Store, open_store
+from service.storage.database import Database
+from service.storage.store import Store, open_store
 
 if TYPE_CHECKING:
-    from service.oidc import Tokens
+    from service.security.oidc import Tokens
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,9 @@ async def of(request: Request) -> Services:
 def _tokens(settings: ServiceSettings) -> "Tokens | None":
     if not settings.oidc_issuer:
         return None
-    from service.oidc import Tokens  # its cryptography is 10 MB that most services do without
+    from service.security.oidc import (
+        Tokens,  # its cryptography is 10 MB that most services do without
+    )
 
     return Tokens(settings.oidc_issuer, settings.oidc_audience, settings.oidc_roles)
 

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from service.access import needs
-from service.aliases import ALIASES
-from service.deciding import Decision, decider
-from service.errors import documented
-from service.pages import Asked, Page, page
+from service.models.aliases import ALIASES
+from service.models.deciding import Decision, decider
+from service.protocol.errors import documented
+from service.protocol.pages import Asked, Page, page
 from service.routes.models import Move
+from service.security.access import needs
 from service.services import Parts
 
 router = APIRouter(prefix="/v1/aliases", tags=["models"], dependencies=[needs("read")])

@@ -9,9 +9,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from service.access import needs
-from service.aliases import ALIASES
-from service.audit_files import (
+from service.audit.files import (
     CARDS,
     FINDINGS,
     PREDICTIONS,
@@ -21,11 +19,13 @@ from service.audit_files import (
     TABLES,
     audit_links,
 )
-from service.errors import documented, not_found
-from service.forms import accepted
-from service.pages import Asked, Page, page
+from service.inference.forms import accepted
+from service.models.aliases import ALIASES
+from service.protocol.errors import documented, not_found
+from service.protocol.pages import Asked, Page, page
+from service.security.access import needs
 from service.services import Parts
-from service.tables import AuditRecord
+from service.storage.tables import AuditRecord
 
 router = APIRouter(prefix="/v1/audits", tags=["audits"], dependencies=[needs("read")])
 

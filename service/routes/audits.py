@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 from evaluation.errors import Fault, InputError
 from evaluation.policy import shipped
 from evaluation.settings import parse_toml
-from service.access import asking, needs
-from service.audit_requests import Comparison, ModelAudit, two_policies
-from service.errors import documented
-from service.queue import new_id
+from service.audit.requests import Comparison, ModelAudit, two_policies
+from service.jobs.queue import new_id
+from service.jobs.submissions import Accepted, submit
+from service.protocol.errors import documented
+from service.security.access import asking, needs
 from service.services import Parts, Services
-from service.store import UPLOADS
-from service.submissions import Accepted, submit
+from service.storage.store import UPLOADS
 
 router = APIRouter(prefix="/v1/audits", tags=["audits"], dependencies=[needs("audit")])
 

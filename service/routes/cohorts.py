@@ -13,17 +13,17 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
 
-from service.access import asking, needs
-from service.cohort_form import FOLDER, FORM, wanted_of_body, wanted_of_form
-from service.cohort_page import cohort_page
-from service.errors import documented, not_found
-from service.forms import accepted
-from service.pages import Asked, Page, page
-from service.queue import new_id
+from service.cohort.form import FOLDER, FORM, wanted_of_body, wanted_of_form
+from service.cohort.page import cohort_page
+from service.inference.forms import accepted
+from service.jobs.queue import new_id
+from service.jobs.submissions import Accepted, submit
+from service.protocol.errors import documented, not_found
+from service.protocol.pages import Asked, Page, page
+from service.protocol.uploads import receive, receiving
+from service.security.access import asking, needs
 from service.services import Parts, Services
-from service.submissions import Accepted, submit
-from service.tables import Cohort
-from service.uploads import receive, receiving
+from service.storage.tables import Cohort
 
 router = APIRouter(prefix="/v1/cohorts", tags=["cohorts"], dependencies=[needs("read")])
 

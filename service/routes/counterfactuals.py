@@ -11,14 +11,14 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from evaluation.errors import Fault, InputError
-from service.access import needs
-from service.aliases import CHAMPION
-from service.batcher import Rows
-from service.errors import documented
-from service.forms import accepted, json_answer, npy_answer, used
-from service.inference import ModelName, UsedModel, takes
-from service.inputs import JSON, NPY, Given
-from service.runtime import LoadedModel
+from service.inference.batcher import Rows
+from service.inference.forms import accepted, json_answer, npy_answer, used
+from service.inference.inputs import JSON, NPY, Given
+from service.inference.parameters import ModelName, UsedModel, takes
+from service.inference.runtime import LoadedModel
+from service.models.aliases import CHAMPION
+from service.protocol.errors import documented
+from service.security.access import needs
 from service.services import Parts
 from training.imaging import Pixels
 

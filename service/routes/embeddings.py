@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from service.access import needs
-from service.aliases import CHAMPION
-from service.forms import accepted, arrow_answer, codes, json_answer, npy_answer, used
-from service.inference import ModelName, Part, UsedModel, answers, check_part, takes
-from service.inputs import ARROW, NPY
+from service.inference.forms import accepted, arrow_answer, codes, json_answer, npy_answer, used
+from service.inference.inputs import ARROW, NPY
+from service.inference.parameters import ModelName, Part, UsedModel, answers, check_part, takes
+from service.models.aliases import CHAMPION
+from service.security.access import needs
 from service.services import Parts
 
 router = APIRouter(prefix="/v1/embeddings", tags=["inference"], dependencies=[needs("infer")])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from service.readiness import OK
+from service.health.readiness import OK
 from service.services import Parts
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -8,16 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi import HTTPException as HTTPError
 
 from evaluation.errors import Fault, InputError, unknown_name
-from service.access import needs
-from service.aliases import CHAMPION
-from service.engine import LARGE
-from service.errors import documented
-from service.inputs import Given
-from service.routes.health import UNREADY, live
-from service.routes.health import ready as is_ready
-from service.runtime import LoadedModel
-from service.services import Parts, Services
-from service.tensor_bodies import (
+from service.inference.engine import LARGE
+from service.inference.inputs import Given
+from service.inference.runtime import LoadedModel
+from service.inference.tensor_bodies import (
     GIVEN,
     TAKEN,
     all_in_binary,
@@ -26,8 +20,8 @@ from service.tensor_bodies import (
     json_length,
     read_request,
 )
-from service.tensor_inputs import read_tensor
-from service.tensor_models import (
+from service.inference.tensor_inputs import read_tensor
+from service.inference.tensor_models import (
     NAME,
     InferenceRequest,
     Limits,
@@ -36,6 +30,12 @@ from service.tensor_models import (
     Server,
     TensorMetadata,
 )
+from service.models.aliases import CHAMPION
+from service.protocol.errors import documented
+from service.routes.health import UNREADY, live
+from service.routes.health import ready as is_ready
+from service.security.access import needs
+from service.services import Parts, Services
 from training.imaging import InputContract
 from training.predictor import LARGEST_BATCH
 

@@ -9,16 +9,16 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from service.access import Needs, asking, needs
-from service.audit_files import audit_links
-from service.errors import ProblemFault, documented, not_found
-from service.jobs import ENDED
-from service.kinds import KINDS
-from service.pages import Asked, Page, page, wrong_cursor
-from service.queue import new_id
+from service.audit.files import audit_links
+from service.jobs.jobs import ENDED
+from service.jobs.kinds import KINDS
+from service.jobs.queue import new_id
+from service.jobs.submissions import RETRY_AFTER, Accepted, accepted
+from service.protocol.errors import ProblemFault, documented, not_found
+from service.protocol.pages import Asked, Page, page, wrong_cursor
+from service.security.access import Needs, asking, needs
 from service.services import Parts
-from service.submissions import RETRY_AFTER, Accepted, accepted
-from service.tables import Job, JobEvent
+from service.storage.tables import Job, JobEvent
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs("read")])
 

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
 from evaluation.errors import Fault, InputError
-from service.access import needs
-from service.errors import documented, not_found
-from service.keys import LIFETIME
-from service.pages import Asked, Page, page
+from service.protocol.errors import documented, not_found
+from service.protocol.pages import Asked, Page, page
+from service.security.access import needs
+from service.security.keys import LIFETIME
 from service.services import Parts
-from service.tables import ApiKey
+from service.storage.tables import ApiKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], dependencies=[needs("admin")])
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from prometheus_client.exposition import choose_encoder
 
-from service.access import needs
-from service.errors import documented
+from service.protocol.errors import documented
+from service.security.access import needs
 from service.services import Parts
 
 router = APIRouter(tags=["health"], dependencies=[needs("read")])

@@ -9,17 +9,17 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from evaluation.errors import InputError
-from service.access import asking, needs
-from service.aliases import ALIASES
-from service.approval import approve
-from service.conflicts import DeletedError, RefusedError
-from service.deciding import Decision, decider
-from service.downloads import tag
-from service.errors import documented, not_found
-from service.pages import Asked, Page, page
-from service.registry import ModelRegistry
+from service.models.aliases import ALIASES
+from service.models.approval import approve
+from service.models.conflicts import DeletedError, RefusedError
+from service.models.deciding import Decision, decider
+from service.models.downloads import tag
+from service.models.registry import ModelRegistry
+from service.protocol.errors import documented, not_found
+from service.protocol.pages import Asked, Page, page
+from service.security.access import asking, needs
 from service.services import Parts
-from service.tables import AliasEvent, ModelVersion
+from service.storage.tables import AliasEvent, ModelVersion
 
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[needs("read")])
 

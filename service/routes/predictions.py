@@ -6,13 +6,20 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from service.access import needs
-from service.aliases import CHAMPION
-from service.batcher import Rows
-from service.forms import accepted, arrow_answer, json_answer, npy_answer, rounded, used
-from service.inference import ModelName, UsedModel, answers, takes
-from service.inputs import ARROW, NPY
-from service.runtime import LoadedModel
+from service.inference.batcher import Rows
+from service.inference.forms import (
+    accepted,
+    arrow_answer,
+    json_answer,
+    npy_answer,
+    rounded,
+    used,
+)
+from service.inference.inputs import ARROW, NPY
+from service.inference.parameters import ModelName, UsedModel, answers, takes
+from service.inference.runtime import LoadedModel
+from service.models.aliases import CHAMPION
+from service.security.access import needs
 from service.services import Parts
 from training.weak_groups import Weaknesses
 

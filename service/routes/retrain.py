@@ -7,12 +7,12 @@ from fastapi import APIRouter, Body, Request, Response
 
 from evaluation.errors import Fault, InputError, unknown_name
 from evaluation.settings import read_toml
-from service.access import asking, needs
-from service.errors import documented
-from service.queue import new_id
+from service.jobs.queue import new_id
+from service.jobs.submissions import Accepted, submit
+from service.protocol.errors import documented
+from service.security.access import asking, needs
 from service.services import Parts, takes
 from service.settings import ServiceSettings
-from service.submissions import Accepted, submit
 from training.methods import METHOD_NAMES
 
 router = APIRouter(prefix="/v1/retrain", tags=["retrain"], dependencies=[needs("train")])

@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from service_samples import Running
 
-from service.access import ROLES
 from service.app import ROUTES, create_app
-from service.connections import watched
+from service.protocol.connections import watched
+from service.security.access import ROLES
 from service.settings import ServiceSettings
 
 

@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 from service_samples import COHORTS, HERE, Running, promoted, tiny
 
 from service.app import create_app
-from service.database import Database
-from service.registry import ModelRegistry
+from service.jobs.worker import working
+from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
-from service.store import LocalStore
-from service.worker import working
+from service.storage.database import Database
+from service.storage.store import LocalStore
 from training.config import RunConfig
 from training.run import execute
 

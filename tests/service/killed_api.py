@@ -11,8 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
-from service.answers import Answers
-from service.queue import JobQueue
+from service.jobs.queue import JobQueue
+from service.protocol.answers import Answers
 from service.server import serve
 from service.settings import ServiceSettings
 

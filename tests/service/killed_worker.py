@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 # Loaded before the first fork, since each would take seconds to load them.
-import service.retrain
+import service.jobs.retrain
 import training.export
 import training.fit
 import training.methods.erm
+from service.jobs.worker import run
+from service.jobs.workflows import Workflows
 from service.settings import ServiceSettings
-from service.worker import run
-from service.workflows import Workflows
 
-LOADED = (service.retrain, training.export, training.fit, training.methods.erm)
+LOADED = (service.jobs.retrain, training.export, training.fit, training.methods.erm)
 
 
 def main() -> None:

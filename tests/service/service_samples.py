@@ -9,10 +9,10 @@ import numpy as np
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from service.registry import ModelRegistry
+from service.models.registry import ModelRegistry
 from service.services import Services
 from service.settings import ServiceSettings
-from service.tables import ModelVersion
+from service.storage.tables import ModelVersion
 
 #: Where the open service believes to be called from.
 HERE = "http://127.0.0.1"

@@ -13,10 +13,10 @@ import httpx2
 import pytest
 from service_samples import png, promoted
 
-from service.database import Database
-from service.registry import ModelRegistry
+from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
-from service.store import LocalStore
+from service.storage.database import Database
+from service.storage.store import LocalStore
 
 METRIC = "evenscan_predictions_total"
 

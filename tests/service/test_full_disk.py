@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 from service_samples import HERE, Running, is_problem, tiny
 from test_processes import wait
 
-from service import takeover
 from service.app import create_app
+from service.jobs import takeover
+from service.jobs.worker import working
+from service.jobs.workflows import Workflows
 from service.settings import ServiceSettings
-from service.worker import working
-from service.workflows import Workflows
 
 #: Bytes of the disk.
 SIZE = 48 * 2**20

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from evaluation.errors import InputError
 from service.cli import app
-from service.database import Database
-from service.probe import at_work, lock_of
-from service.registry import ModelRegistry
+from service.jobs.probe import at_work, lock_of
+from service.models.registry import ModelRegistry
 from service.server import _listen, serve
 from service.settings import ServiceSettings
-from service.store import LocalStore
+from service.storage.database import Database
+from service.storage.store import LocalStore
 
 
 def environment(home):
@@ -52,7 +52,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import ServiceSettings
-from service.store import LocalStore
+from service.storage.store import LocalStore
 settings = ServiceSettings.read(check_seconds=0.2, open=True)
 with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     image = Path(sys.argv[1]).read_bytes()

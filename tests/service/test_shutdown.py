@@ -13,11 +13,11 @@ import httpx2
 import pytest
 from service_samples import png, promoted
 
-from service.database import Database
-from service.registry import ModelRegistry
+from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
-from service.store import LocalStore
-from service.tables import Job
+from service.storage.database import Database
+from service.storage.store import LocalStore
+from service.storage.tables import Job
 
 
 @contextmanager

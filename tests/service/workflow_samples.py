@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from service.database import Database
-from service.retrain import Retraining
+from service.jobs.retrain import Retraining
+from service.jobs.workflow import Task, Workplace
 from service.settings import ServiceSettings
-from service.tables import Job
-from service.workflow import Task, Workplace
+from service.storage.database import Database
+from service.storage.tables import Job
 
 
 class Bench:

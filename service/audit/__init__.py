@@ -1,0 +1,1 @@
+"""Audits on request: of files, of models on cohorts, and of two beside each other."""

@@ -1,0 +1,1 @@
+"""Cohorts that are brought: unpacked, de-identified, checked, kept."""

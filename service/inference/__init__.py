@@ -1,0 +1,1 @@
+"""From images in a request to what a model says of them."""

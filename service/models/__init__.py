@@ -1,0 +1,1 @@
+"""Model versions: which there are, what they are called, who decided so."""

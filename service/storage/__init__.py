@@ -1,0 +1,1 @@
+"""Where everything is kept: the database, and the store of finished folders."""

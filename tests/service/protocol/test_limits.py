@@ -1,0 +1,223 @@
+"""A request may be so large and so slow, and no more; others are answered meanwhile."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+import pytest
+from access_samples import call, everything, listening
+from fastapi.testclient import TestClient
+from service_samples import HERE, is_problem
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from service.app import create_app
+from service.protocol.connections import LARGEST_HEAD
+from service.protocol.limits import BodyLimit
+from service.settings import ServiceSettings
+
+SECONDS = 0.5
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    settings = ServiceSettings.read(
+        home=tmp_path_factory.mktemp("slow"), open=True, body_seconds=SECONDS
+    )
+    with listening(settings) as found:
+        yield found
+
+
+def head(length, path=b"/v1/audits", more=b""):
+    return (
+        (b"POST " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n" % length)
+        + b"Content-Type: multipart/form-data; boundary=b\r\n"
+        + more
+        + b"\r\n"
+    )
+
+
+def answered(address):
+    """Whether somebody else is answered meanwhile."""
+    connection = HTTPConnection(*address, timeout=10 * SECONDS)
+    connection.request("GET", "/v1/models")
+    status = connection.getresponse().status
+    connection.close()
+    return status == 200
+
+
+def problem_of(text):
+    """Status and body of an answer, and whether the connection is closed after it."""
+    first, _, body = text.partition(b"\r\n\r\n")
+    return int(first.split()[1]), json.loads(body), b"connection: close" in first.lower()
+
+
+@pytest.mark.parametrize("sent", [b"", b"--b\r\n", b"--b\r\nContent-Disposition: form-data"])
+def test_a_body_that_stalls_is_answered_408_and_the_connection_closed(address, sent):
+    with call(address, head(1000) + sent) as connection:
+        began = time.monotonic()
+        assert answered(address)
+        status, body, closed = problem_of(everything(connection))
+    assert (status, closed) == (408, True)
+    assert body["status"] == 408
+    assert "EVENSCAN_BODY_SECONDS" in body["detail"]
+    assert SECONDS / 2 < time.monotonic() - began < 10 * SECONDS
+
+
+def test_a_chunked_body_that_stalls_is_answered_408(address):
+    text = (
+        head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"3\r\n--b\r\n"
+    )
+    with call(address, text) as connection:
+        assert problem_of(everything(connection))[0] == 408
+
+
+def test_a_body_that_comes_slowly_but_comes_is_taken(address):
+    with call(address, head(8)) as connection:
+        for letter in b"--b--\r\n ":
+            time.sleep(SECONDS / 3)
+            connection.sendall(bytes([letter]))
+        assert connection.recv(100).split()[1] != b"408"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"G", b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n"]
+)
+def test_a_head_that_does_not_end_is_closed(address, sent):
+    with call(address, sent) as connection:
+        began = time.monotonic()
+        assert answered(address)
+        assert everything(connection) == b""
+    assert time.monotonic() - began < 10 * SECONDS
+
+
+def test_a_head_that_comes_a_letter_at_a_time_is_closed(address):
+    def forever(connection):
+        while True:
+            time.sleep(SECONDS / 10)
+            connection.sendall(b"A: b\r\n")
+
+    with call(address, b"GET /health/live HTTP/1.1\r\n") as connection:
+        began = time.monotonic()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            forever(connection)
+        assert time.monotonic() - began < 10 * SECONDS
+
+
+def test_a_second_head_that_does_not_end_is_closed_too(address):
+    text = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /health/"
+    with call(address, text) as connection:
+        assert everything(connection).count(b"HTTP/1.1 200") == 1
+
+
+def test_a_head_without_an_end_is_not_kept_in_memory(address):
+    line = b"A: " + b"b" * 1000 + b"\r\n"
+    text = b"GET /health/live HTTP/1.1\r\n" + line * (LARGEST_HEAD // len(line) + 2)
+    with call(address, text) as connection:
+        assert everything(connection).split()[1] in (b"431", b"400")
+
+
+def test_a_large_head_that_ends_is_taken(address):
+    text = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\nA: %b\r\n\r\n"
+    with call(address, text % (b"b" * 8000)) as connection:
+        assert everything(connection).split()[1] == b"200"
+
+
+def test_many_slow_senders_keep_nobody_waiting(address):
+    with ThreadPoolExecutor(60) as pool:
+
+        def slow(_):
+            with call(address, head(1000) + b"--b\r\n") as connection:
+                return everything(connection).split()[1]
+
+        slow_ones = [pool.submit(slow, number) for number in range(60)]
+        assert answered(address)
+        assert not all(each.done() for each in slow_ones)
+        assert {each.result() for each in slow_ones} == {b"408"}
+
+
+def test_who_does_not_read_the_answer_is_let_go_of(address):
+    # More than the buffers of both sides hold, asked for in one go.
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with call(address, ask * 400) as connection:
+        assert answered(address)
+        time.sleep(4 * SECONDS)
+        assert answered(address)
+        text = everything(connection)
+    assert text.count(b"HTTP/1.1 200") < 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        head(4, more=b"Content-Length: 5\r\n") + b"aaaaa",
+        head(4, more=b"Transfer-Encoding: chunked\r\n")
+        + b"0\r\n\r\nGET /v1/models HTTP/1.1\r\n\r\n",
+        head(4, more=b"Transfer-Encoding : chunked\r\n") + b"0\r\n\r\n",
+        head(4).replace(b"Content-Length: 4", b"Content-Length: +4") + b"aaaa",
+        head(4).replace(b"Content-Length: 4", b"Content-Length: 4, 4") + b"aaaa",
+        head(4).replace(b"Content-Length: 4", b"Content-Length: -4"),
+        b"GET /v1/models HTTP/1.1\nHost: 127.0.0.1\n\nGET /v1/jobs HTTP/9.9\n\n",
+    ],
+    ids=["two lengths", "both", "blank", "plus", "list", "minus", "bare line feeds"],
+)
+def test_requests_that_can_be_understood_in_two_ways_are_refused(address, text):
+    with call(address, text) as connection:
+        statuses = [part.split()[0] for part in everything(connection).split(b"HTTP/1.1 ")[1:]]
+    assert statuses
+    assert set(statuses) <= {b"400", b"408", b"415", b"422"}
+    assert len(statuses) == 1
+
+
+async def read_all(scope, receive, send):
+    """An app that reads the body before any route does."""
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+def limited(settings):
+    return TestClient(BodyLimit(read_all, settings))
+
+
+@pytest.mark.parametrize(("path", "largest"), [("/v1/audits", 10), ("/v1/cohorts", 100)])
+@pytest.mark.parametrize("declared", [True, False])
+def test_each_route_has_its_limit(path, largest, declared):
+    settings = ServiceSettings.read(max_body_bytes=10, max_upload_bytes=100)
+    client = limited(settings)
+
+    def send(size):
+        data = b"a" * size
+        return client.post(path, content=data if declared else iter([data[:5], data[5:]]))
+
+    assert send(largest).text == str(largest)
+    response = send(largest + 1)
+    body = is_problem(response, 413)
+    assert "EVENSCAN_MAX_" in body["detail"]
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", ["/v1/cohorts/", "/v1/cohorts/a", "//v1/cohorts"])
+def test_only_the_upload_of_cohorts_may_be_large(path):
+    settings = ServiceSettings.read(max_body_bytes=10, max_upload_bytes=100)
+    is_problem(limited(settings).post(path, content=b"a" * 11), 413)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_routes_have_the_limit(tmp_path, declared):
+    settings = ServiceSettings.read(home=tmp_path, open=True, max_body_bytes=1000)
+    with TestClient(create_app(settings), base_url=HERE) as client:
+        parts = {"predictions": ("a.csv", b"a" * 2000)}
+        request = client.build_request("POST", "/v1/audits", files=parts)
+        body = request.read()
+        headers = {"content-type": request.headers["content-type"]}
+        content = body if declared else iter([body[:900], body[900:]])
+        response = client.post("/v1/audits", content=content, headers=headers)
+        assert "EVENSCAN_MAX_BODY_BYTES" in is_problem(response, 413)["detail"]
+        assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_a_declared_size_with_many_digits_is_refused(settings):
+    with TestClient(create_app(settings), base_url=HERE) as client:
+        headers = {"content-length": "9" * 5000}
+        is_problem(client.post("/v1/audits", content=b"", headers=headers), 413)
