@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request, Response
 from numpy.typing import NDArray
 
 from service.inference.batcher import Rows
-from service.inference.inputs import ARROW, JSON, NPY
+from service.inference.media import ARROW, JSON, NPY
 from service.inference.runtime import LoadedModel
 
 #: What answers may be, the one without a wish first.

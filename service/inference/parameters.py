@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from evaluation.errors import Fault, InputError
 from service.inference.forms import OFFERED
-from service.inference.inputs import ARROW, JSON, MULTIPART, NPY, RAW
+from service.inference.media import ARROW, JSON, MULTIPART, NPY, RAW
 from service.inference.runtime import LoadedModel
 from service.protocol.errors import documented
 

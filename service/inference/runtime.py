@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InputError
 from service.inference.batcher import Batcher, Rows
+from service.inference.lookups import Lookups
 from service.models.registry import ModelRegistry
-from service.storage.changes import Changes
 from service.storage.tables import ModelVersion
 from training.imaging import Pixels
 from training.outliers import Outliers
@@ -116,7 +116,7 @@ class Runtime:
         self._loaded: OrderedDict[int, LoadedModel] = OrderedDict()
         self._loading: dict[int, Lock] = {}
         self._lock = Lock()
-        self._lookups = _Lookups(registry)
+        self._lookups = Lookups(registry)
 
     @property
     def waiting(self) -> int:
@@ -226,49 +226,3 @@ def frozen_threshold(run: Path) -> float:
     """The threshold that the run's audit chose on validation rows."""
     threshold = read_audit(run).threshold
     return float("nan") if threshold is None else threshold
-
-
-class _Lookups:
-    """Asks the registry for versions; requests that meet share one answer.
-
-    An answer counts for requests that came before the question was asked, for later ones only
-    if nothing at all was committed since, so that after a promotion nobody gets the model from
-    before it.
-    """
-
-    def __init__(self, registry: ModelRegistry) -> None:
-        self._registry = registry
-        self._changes = Changes(registry.database)
-        self._mark: int | None = None
-        self._known: dict[str, ModelVersion] = {}
-        self._next: dict[str, asyncio.Task[ModelVersion]] = {}
-        self._asking: dict[str, asyncio.Task[ModelVersion]] = {}
-
-    async def get(self, name: str) -> ModelVersion:
-        mark = self._changes.mark()
-        if mark is not None and mark == self._mark and name in self._known:
-            return self._known[name]
-        if name not in self._next:
-            self._next[name] = asyncio.create_task(self._ask(name))
-        return await asyncio.shield(self._next[name])
-
-    async def _ask(self, name: str) -> ModelVersion:
-        me = self._next[name]
-        before = self._asking.get(name)
-        if before is not None:
-            await asyncio.wait([before])
-        self._asking[name] = me
-        self._next.pop(name)
-        try:
-            mark = self._changes.mark()
-            version = await asyncio.to_thread(self._registry.get, name)
-            if mark != self._mark:
-                self._mark, self._known = mark, {}
-            self._known[name] = version
-            return version
-        finally:
-            if self._asking.get(name) is me:
-                del self._asking[name]
-
-    def close(self) -> None:
-        self._changes.close()

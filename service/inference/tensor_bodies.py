@@ -17,7 +17,7 @@ from evaluation.errors import Fault, InputError
 from evaluation.settings import faults_of
 from service.inference.batcher import Rows
 from service.inference.forms import json_answer
-from service.inference.inputs import JSON
+from service.inference.media import JSON
 from service.inference.tensor_models import InferenceAnswer, InferenceRequest
 from service.protocol.errors import documented
 

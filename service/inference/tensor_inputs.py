@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.errors import Fault, InputError, unknown_name
-from service.inference.inputs import Given, as_pixels, from_base64
+from service.inference.array_body import as_pixels
+from service.inference.inputs import Given
+from service.inference.json_body import from_base64
 from service.inference.tensor_models import RequestInput
 from training.imaging import InputContract, Pixels
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from evaluation.errors import Fault, InputError
 from service.inference.batcher import Rows
 from service.inference.forms import accepted, json_answer, npy_answer, used
-from service.inference.inputs import JSON, NPY, Given
+from service.inference.inputs import Given
+from service.inference.media import JSON, NPY
 from service.inference.parameters import ModelName, UsedModel, takes
 from service.inference.runtime import LoadedModel
 from service.models.aliases import CHAMPION

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from service.inference.forms import accepted, arrow_answer, codes, json_answer, npy_answer, used
-from service.inference.inputs import ARROW, NPY
+from service.inference.media import ARROW, NPY
 from service.inference.parameters import ModelName, Part, UsedModel, answers, check_part, takes
 from service.models.aliases import CHAMPION
 from service.security.access import needs

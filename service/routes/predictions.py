@@ -15,7 +15,7 @@ from service.inference.forms import (
     rounded,
     used,
 )
-from service.inference.inputs import ARROW, NPY
+from service.inference.media import ARROW, NPY
 from service.inference.parameters import ModelName, UsedModel, answers, takes
 from service.inference.runtime import LoadedModel
 from service.models.aliases import CHAMPION
