@@ -107,7 +107,7 @@ def training(client, site):
 
 
 def check_done_once(client, job):
-    wait(lambda: state_of(client, f"/v1/jobs/{job}") not in ("queued", "running"), 90)
+    wait(lambda: state_of(client, f"/v1/jobs/{job}") not in ("queued", "running"), 240)
     assert state_of(client, f"/v1/jobs/{job}") == "succeeded", client.get(
         f"/v1/jobs/{job}"
     ).text

@@ -91,9 +91,11 @@ def test_the_documentation_lists_every_route_and_role(empty):
         if route.include_in_schema:
             assert route.path in page
     for role in ROLES:
-        assert f"<td>{role}</td>" in page
+        assert f"<td>{role}<td" in page
 
 
 def test_the_documentation_names_what_is_open(empty):
-    rows = re.findall(r"<code>\w+ (\S+)</code><td>nothing<td>", empty.client.get("/docs").text)
+    page = empty.client.get("/docs").text
+    rows = re.findall(r"<code>\w+ (\S+)</code><td[^>]*>nothing<td>", page)
+    assert rows
     assert set(rows) <= OPEN
