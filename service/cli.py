@@ -1,5 +1,6 @@
 """Commands of the service: serve, worker, models."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,9 @@ from service.security.keys_cli import keys
 
 # Everything else is imported inside the commands: the base install loads this module, and
 # `evenscan --help` should not wait for it.
+
+#: What a service writes is for its own user: images of patients, and who asked for what.
+PRIVATE = 0o077
 
 app = typer.Typer()
 app.add_typer(models, name="models")
@@ -38,6 +42,7 @@ def serve(
     given = {"host": host, "port": port, "open": open_, "processes": processes}
     settings = ServiceSettings.read(**{k: v for k, v in given.items() if v is not None})
     configure(settings.log)
+    os.umask(PRIVATE)
     start(settings, with_worker=worker, on_listening=typer.echo)
 
 
@@ -53,6 +58,7 @@ def answer(
 
     settings = ServiceSettings.read()
     configure(settings.log)
+    os.umask(PRIVATE)
     answer_while_stdin_is_open(settings, listener, started)
 
 
@@ -69,6 +75,7 @@ def worker(
 
     settings = ServiceSettings.read()
     configure(settings.log)
+    os.umask(PRIVATE)
     run(settings, while_stdin_is_open=while_stdin_is_open)
 
 

@@ -24,5 +24,7 @@ class Layout:
         self.jobs = settings.home / "jobs"
         self.access = settings.home / "access"
         self.lock = lock_of(settings.home, settings.executor)
+        # Images of patients and the database are for nobody else of this machine.
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.models, self.audits, self.uploads, self.jobs, self.lock.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from starlette.exceptions import HTTPException
 
 from evaluation.errors import Fault, InputError
+from service.inference.refusals import too_many
 
 #: Number of the field of a record batch's description that says how it is compressed.
 COMPRESSION = 3
@@ -16,16 +17,17 @@ COMPRESSION = 3
 BATCH, DICTIONARY = 3, 2
 
 
-def read_arrow(body: bytes) -> list[tuple[str, bytes]]:
+def read_arrow(body: bytes, most: int) -> list[tuple[str, bytes]]:
     """Name and content of each image of a stream.
 
     Args:
         body: With columns ``name`` (text) and ``image`` (binary), not compressed: images are
             already, and what a compressed column grows to is not known before.
+        most: Images that it may have.
 
     Raises:
         HTTPException: 400, it is no Arrow stream.
-        InputError: Its columns are others, or it is compressed.
+        InputError: Its columns are others, it is compressed, or it has too many rows.
     """
     try:
         if any(map(_packed, pa.ipc.MessageReader.open_stream(body))):
@@ -34,6 +36,8 @@ def read_arrow(body: bytes) -> list[tuple[str, bytes]]:
         with pa.ipc.open_stream(body) as stream:
             _check(stream.schema)
             table = stream.read_all()
+        if table.num_rows > most:
+            raise InputError(too_many(table.num_rows, most))
         table.validate(full=True)
         names, images = (table.column(name).to_pylist() for name in ("name", "image"))
     except (pa.ArrowException, OSError, ValueError, IndexError) as error:

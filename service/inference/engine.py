@@ -9,6 +9,7 @@ from evaluation.errors import Fault, InputError
 from service.inference.batcher import Place, QueueFull, Rows
 from service.inference.decoding import Decoding, decode_here
 from service.inference.inputs import Given, read_images
+from service.inference.refusals import too_many
 from service.inference.runtime import LoadedModel, Runtime
 from service.security.access_log import note_inference
 from service.settings import ServiceSettings
@@ -42,10 +43,11 @@ class Engine:
         """
         body = await request.body()
         kind = request.headers.get("content-type", "")
+        contract, most = model.predictor.contract, self.settings.max_images
         if len(body) > LARGE:  # a large body takes long enough to hold up other requests
-            given = await asyncio.to_thread(read_images, kind, body, model.predictor.contract)
+            given = await asyncio.to_thread(read_images, kind, body, contract, most)
         else:
-            given = read_images(kind, body, model.predictor.contract)
+            given = read_images(kind, body, contract, most)
         unknown = set(given.parts) - {"images", "partners"}
         faults = [
             Fault("body", f"unknown part '{name[:80]}'", "Call it 'images'.")
@@ -54,9 +56,8 @@ class Engine:
         count = (
             sum(map(len, given.parts.values())) if given.pixels is None else len(given.names)
         )
-        if count > (most := self.settings.max_images):
-            found = f"there are {count} images in one request"
-            faults.append(Fault("body", found, f"Send at most {most}.", column="images"))
+        if count > most:
+            faults.append(too_many(count, most))
         if not given.names:
             faults.append(Fault("body", "there are no images", "Send one.", column="images"))
         if faults:

@@ -8,22 +8,24 @@ from starlette.exceptions import HTTPException
 
 from evaluation.errors import Fault, InputError
 from service.inference.names import shown
+from service.inference.refusals import too_many
+from service.protocol.errors import LISTED
 
 #: Most bytes of the names of a part of a form.
 LONGEST_HEADER: Final = 4096
 
 
-def read_form(content_type: str, body: bytes) -> dict[str, list[tuple[str, bytes]]]:
+def read_form(content_type: str, body: bytes, most: int) -> dict[str, list[tuple[str, bytes]]]:
     """Name and content of each file, by the part it came in.
 
     Raises:
         HTTPException: 400, it is no such form.
-        InputError: Some part is not a file.
+        InputError: Some part is not a file, or there are too many.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary or len(boundary) > 70:
         raise HTTPException(400, "The Content-Type of the body names no boundary of its parts.")
-    form = _Form()
+    form = _Form(most)
     try:
         parser = MultipartParser(boundary, form.callbacks(), max_header_size=LONGEST_HEADER)
         parser.write(body)
@@ -40,7 +42,8 @@ def read_form(content_type: str, body: bytes) -> dict[str, list[tuple[str, bytes
 class _Form:
     """Takes the parts of a form as the parser finds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.parts: dict[str, list[tuple[str, bytes]]] = {}
         self.faults: list[Fault] = []
         self.ended = False
@@ -82,10 +85,14 @@ class _Form:
         if b"filename" not in options:
             found = f"the part '{field[:80]}' is not a file"
             self.faults.append(Fault("body", found, "Send files.", column=field[:80]))
+            if len(self.faults) == LISTED:
+                raise InputError(*self.faults)
             return
         files = self.parts.setdefault(field, [])
         name = shown(options[b"filename"]) or f"image {len(files) + 1}"
         files.append((name, b"".join(self._data)))
+        if (count := sum(map(len, self.parts.values()))) > self.most:
+            raise InputError(too_many(count, self.most))
 
     def _end(self) -> None:
         self.ended = True

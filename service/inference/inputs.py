@@ -39,7 +39,7 @@ class Given:
         return [name for name, _ in self.files]
 
 
-def read_images(content_type: str, body: bytes, contract: InputContract) -> Given:
+def read_images(content_type: str, body: bytes, contract: InputContract, most: int) -> Given:
     """The images of a body.
 
     Args:
@@ -50,6 +50,7 @@ def read_images(content_type: str, body: bytes, contract: InputContract) -> Give
             ``application/vnd.apache.arrow.stream`` with columns ``name`` and ``image``.
         body: All of it.
         contract: What the model takes; the shape of an array must be exactly its.
+        most: Images that it may have; of more, not one is looked at.
 
     Raises:
         HTTPException: 400, the body is not what the header says; 415, it is of another type.
@@ -65,16 +66,16 @@ def read_images(content_type: str, body: bytes, contract: InputContract) -> Give
             detail = f"The body is {kind[:80] or 'of no declared type'}. Send one of {taken}."
             raise HTTPException(415, detail)
         return Given({}, read_npy(body, contract))
-    return Given(reader(content_type, body))
+    return Given(reader(content_type, body, most))
 
 
-def _arrow(content_type: str, body: bytes) -> dict[str, list[tuple[str, bytes]]]:
+def _arrow(content_type: str, body: bytes, most: int) -> dict[str, list[tuple[str, bytes]]]:
     from service.inference.arrow import read_arrow  # 60 MB that most services do without
 
-    return {"images": [(shown(name.encode()), data) for name, data in read_arrow(body)]}
+    return {"images": [(shown(name.encode()), data) for name, data in read_arrow(body, most)]}
 
 
-_READERS: Final[dict[str, Callable[[str, bytes], dict[str, list[tuple[str, bytes]]]]]] = {
+_READERS: Final[dict[str, Callable[[str, bytes, int], dict[str, list[tuple[str, bytes]]]]]] = {
     MULTIPART: read_form,
     JSON: read_json,
     ARROW: _arrow,

@@ -54,6 +54,12 @@ def refused(
         yield Fault(where, "it is grey, and the model takes colours", "Send the original.")
 
 
+def too_many(count: int, most: int) -> Fault:
+    """The fault of a request with more images than it may have."""
+    found = f"there are {count} images in one request"
+    return Fault("body", found, f"Send at most {most}.", column="images")
+
+
 def constant(pixels: Pixels, where: str) -> Fault | None:
     """The fault of an image of which every pixel is the same.
 

@@ -19,7 +19,7 @@ from service.inference.batcher import Rows
 from service.inference.forms import json_answer
 from service.inference.media import JSON
 from service.inference.tensor_models import InferenceAnswer, InferenceRequest
-from service.protocol.errors import documented
+from service.protocol.errors import LISTED, documented
 
 #: Length of the JSON at the beginning of a body, in bytes.
 HEADER: Final = "Inference-Header-Content-Length"
@@ -109,6 +109,9 @@ def read_request(body: bytes, length: int | None) -> tuple[InferenceRequest, byt
     except orjson.JSONDecodeError as error:
         which = "body" if length is None else f"body's first {length} bytes"
         raise HTTPException(400, f"The {which} is not JSON: {error}") from None
+    if _sprawls(given):
+        found = f"it has more than {LISTED} tensors, or keys in one place"
+        raise InputError(Fault("body", found, "Send a request of the protocol."))
     try:
         asked = InferenceRequest.model_validate(given)
     except ValidationError as error:
@@ -133,6 +136,21 @@ def read_request(body: bytes, length: int | None) -> tuple[InferenceRequest, byt
         found = f"binary_data_size is {size}, and {len(rest)} bytes follow the JSON"
         raise HTTPException(400, f"{found}. Send as many as it says.")
     return asked, rest
+
+
+def _sprawls(given: Any) -> bool:
+    """Whether to list all that is wrong with a request would take longer than it is worth."""
+    if not isinstance(given, dict):
+        return False
+    lists = [
+        each for name in ("inputs", "outputs") if isinstance(each := given.get(name), list)
+    ]
+    objects = [
+        given,
+        *(each for some in lists for each in some[:LISTED] if isinstance(each, dict)),
+    ]
+    objects += [own for each in objects if isinstance(own := each.get("parameters"), dict)]
+    return any(len(each) > LISTED for each in (*lists, *objects))
 
 
 def in_binary(asked: InferenceRequest) -> dict[str, bool]:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from http.client import HTTPConnection, HTTPException
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,6 +27,9 @@ DELIVERY: Final = "Evenscan-Delivery"
 
 #: Seconds after each try that failed and before the next one, for about three hours in all.
 PAUSES: Final = (2.0, 15.0, 60.0, 600.0, 3600.0, 7200.0)
+
+#: Addresses that stand for those of IPv4 (RFC 6052).
+NAT64: Final = IPv6Network("64:ff9b::/96")
 
 #: How long an address may take to answer, in seconds.
 TIMEOUT: Final = 10.0
@@ -185,9 +188,20 @@ def _dialled(parts: SplitResult, private: bool) -> socket.socket:
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     place = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
-    if not private and not ip_address(place).is_global:
+    if not private and not _public(ip_address(place)):
         raise NotDelivered("it is in a private network, and not listed by itself")
     dialled = socket.create_connection((place, port), TIMEOUT)
     if not secure:
         return dialled
     return ssl.create_default_context().wrap_socket(dialled, server_hostname=host)
+
+
+def _public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is one of the open network, also behind what carries IPv4 in IPv6."""
+    if isinstance(address, IPv6Address):
+        carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in NAT64:
+            carried.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        if not all(_public(inner) for inner in carried if inner is not None):
+            return False
+    return address.is_global and not address.is_multicast

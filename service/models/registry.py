@@ -24,6 +24,12 @@ FOLDER: Final = "models"
 #: What a served model has no use for: checkpoints are as large as several models.
 LEFT_OUT: Final = ("checkpoint*", "*.log", ".*")
 
+#: How an alias is taken off a version.
+LET_GO: Final = {
+    CHAMPION: "Promote another version first, or roll back.",
+    CHALLENGER: "It is until another version is registered.",
+}
+
 
 class ModelRegistry(Versions):
     """The versions in a store, with their states in the database.
@@ -189,8 +195,7 @@ class ModelRegistry(Versions):
             for alias in ALIASES:
                 if pointed(session, alias) == version:
                     found = f"version {version} is the {alias}"
-                    remedy = "Point the alias to another version first."
-                    raise RefusedError(Fault("model", found, remedy))
+                    raise RefusedError(Fault("model", found, LET_GO[alias]))
             if (job := job_using(session, version)) is not None:
                 found = f"job {job} uses version {version}"
                 raise RefusedError(Fault("model", found, "Wait for its end, or cancel it."))

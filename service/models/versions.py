@@ -47,7 +47,7 @@ class Versions:
                 raise InputError(Fault("model", f"there is no {name} yet", remedy))
             return version
         with self.database.read() as session:
-            number = int(name) if name.isdecimal() and len(name) < 10 else 0
+            number = int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else 0
             found = session.get(ModelVersion, number)
         if found is None:
             raise unknown_version(name)

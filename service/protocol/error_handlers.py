@@ -3,24 +3,28 @@
 import errno
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 
 from evaluation.errors import Fault, InputError
 from service.models.conflicts import DeletedError, RefusedError
-from service.protocol.errors import Problem, problem, unavailable
+from service.protocol.errors import Problem, listed, problem, unavailable
 from service.protocol.examples import illustrate
 from service.protocol.headers import ALWAYS, PRIVATE
 from service.storage.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
+
+#: Status of a request whose sender went before it had all been sent.
+GONE: Final = 499
 
 
 def install_error_handlers(app: FastAPI, routes: list[BaseRoute]) -> None:
@@ -44,7 +48,9 @@ def install_error_handlers(app: FastAPI, routes: list[BaseRoute]) -> None:
 
     @app.exception_handler(InputError)
     async def input_error(request: Request, error: InputError) -> JSONResponse:
-        return problem(422, str(error), request.url.path, error.faults, kind="invalid-input")
+        faults = listed(error.faults)
+        detail = "\n".join(map(str, faults))
+        return problem(422, detail, request.url.path, faults, kind="invalid-input")
 
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> JSONResponse:
@@ -54,10 +60,16 @@ def install_error_handlers(app: FastAPI, routes: list[BaseRoute]) -> None:
     async def deleted(request: Request, error: DeletedError) -> JSONResponse:
         return problem(410, str(error), request.url.path, error.faults)
 
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        # Nobody reads it; the access log and the metrics have it as what it is.
+        return Response(status_code=GONE)
+
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [_fault(item) for item in error.errors()]
-        malformed = any(item["type"] == "json_invalid" for item in error.errors())
+        items = error.errors()
+        faults = listed([_fault(item) for item in items])
+        malformed = any(item["type"] == "json_invalid" for item in items)
         detail = "\n".join(map(str, faults))
         status = 400 if malformed else 422
         return problem(status, detail, request.url.path, faults, kind="invalid-input")

@@ -5,7 +5,7 @@ Most say all in their status, detail and faults; their type is ``about:blank``. 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -41,6 +41,10 @@ class ProblemFault(BaseModel):
     remedy: str = Field(description="What to do about it.")
     row: int | None = Field(default=None, description="Data row, counted from 1.")
     column: str | None = Field(default=None, description="Column or field.")
+
+
+#: Most faults that an answer lists; of more, it tells the number.
+LISTED: Final = 100
 
 
 class Problem(BaseModel):
@@ -86,7 +90,7 @@ def problem(
         status: HTTP status.
         detail: What happened, and what to do about it.
         instance: Path of the request.
-        errors: Every fault of the input.
+        errors: Every fault of the input, :data:`LISTED` at the most.
         headers: More headers.
         kind: One of :data:`KINDS`; none if the status says it all.
     """
@@ -104,6 +108,18 @@ def problem(
         ],
     )
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def listed(faults: Sequence[Fault]) -> Sequence[Fault]:
+    """Faults as an answer lists them: a body of millions of them gets no answer of millions.
+
+    >>> [each.found for each in listed([Fault("body", "it is wrong", "")] * 102)[99:]]
+    ['it is wrong', '2 more faults are not listed']
+    """
+    if len(faults) <= LISTED:
+        return faults
+    found = f"{len(faults) - LISTED} more faults are not listed"
+    return [*faults[:LISTED], Fault(faults[0].where, found, "Correct these first.")]
 
 
 def unavailable(instance: str, error: Exception) -> JSONResponse:

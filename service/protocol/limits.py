@@ -12,6 +12,10 @@ from service.settings import ServiceSettings
 #: The one request that brings whole cohorts.
 UPLOAD = ("POST", "/v1/cohorts")
 
+#: Paths of the requests that bring files or images. All others bring some lines of JSON.
+WITH_FILES = ("/v1/predictions", "/v1/embeddings", "/v1/counterfactuals", "/v1/audits", "/v2/")
+PLAIN = 2**18
+
 
 class BodyLimit:
     """Middleware that refuses bodies over a size, declared or counted, and those that stall.
@@ -63,6 +67,8 @@ class BodyLimit:
         upload = (scope["method"], scope["path"]) == UPLOAD
         name = "max_upload_bytes" if upload else "max_body_bytes"
         largest: int = getattr(self.settings, name)
+        if not upload and not scope["path"].startswith(WITH_FILES) and largest > PLAIN:
+            return PLAIN, f"The body is larger than {PLAIN} bytes. Send what is asked for only."
         return largest, (
             f"The body is larger than {largest} bytes. Send fewer or smaller files; the limit "
             f"is EVENSCAN_{name.upper()}."

@@ -1,6 +1,7 @@
 """How a command asks a service, and how it says what came of it."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ def asked() -> "Iterator[Client]":
         with Client() as client:
             yield client
     except ServiceError as error:
+        if error.status == 401:
+            found = "is no good key" if os.environ.get("EVENSCAN_KEY") else "is not set"
+            remedy = "Where the service runs, evenscan keys create makes one."
+            typer.echo(f"Error: EVENSCAN_KEY {found}. {remedy}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
         for line in error.detail.splitlines():
             typer.echo(f"Error: {line}", err=True)
         if error.status is not None and error.status >= 500 and error.request:
@@ -76,7 +82,9 @@ def _bar() -> "Iterator[Callable[[Event], None]]":
 def lines(rows: Iterable[tuple[object, ...]]) -> None:
     """Show a list: a line each, columns apart by tabs."""
     for row in rows:
-        typer.echo("\t".join("" if value is None else str(value) for value in row))
+        # a reason may have several lines, and each row has one
+        told = ("" if value is None else " ".join(str(value).split()) for value in row)
+        typer.echo("\t".join(told))
 
 
 def as_json(content: dict[str, Any]) -> None:

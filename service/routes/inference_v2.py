@@ -119,7 +119,7 @@ async def _model(parts: Services, name: str, number: str = "") -> LoadedModel:
     try:
         if name not in (NAME, CHAMPION, "challenger"):
             raise unknown_name("model", name[:80], [NAME, CHAMPION, "challenger"], "path")
-        if number and not number.isdecimal():
+        if number and not (number.isascii() and number.isdecimal()):
             found = f"'{number[:80]}' is no number of a version"
             raise InputError(Fault("path", found, "GET /v1/models lists them."))
         return await parts.runtime.find(number or (CHAMPION if name == NAME else name))

@@ -159,7 +159,7 @@ async def follow(
         for event in events:
             said = {"text": event.text, "created": event.created.isoformat()}
             yield ServerSentEvent(event=event.kind, id=str(event.id), data=said)
-        doing = {"step": now.step, "progress": now.progress}
+        doing = {"step": now.step, "progress": round(now.progress, 4)}
         if now.state == "running" and doing != before:
             yield ServerSentEvent(event="progress", data=doing)
         before = doing

@@ -85,7 +85,7 @@ class Needs:
     def needed(self) -> str:
         """What is needed, for messages."""
         roles = [role for role, scopes in ROLES.items() if self.scope in scopes]
-        return f"it needs the scope '{self.scope}', which {' and '.join(roles)} have."
+        return f"it needs the scope '{self.scope}', which the role {' or '.join(roles)} has."
 
 
 def needs(scope: Scope) -> Dependency:

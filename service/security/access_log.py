@@ -169,6 +169,8 @@ class _Line:
             "address": client and client[0],
             "method": method,
             "route": route,
+            # what was found is named by the service, and by nobody else
+            "target": (self.status < 400 and scope.get("path_params")) or None,
             "status": self.status,
             "bytes_in": self.brought,
             "bytes_out": self.taken,

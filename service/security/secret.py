@@ -16,7 +16,7 @@ def secret_of(settings: ServiceSettings) -> bytes:
         return settings.secret.get_secret_value().encode()
     path = settings.home / "secret"
     if not path.exists():
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         drawn = path.with_name(f".secret-{secrets.token_hex(8)}")
         handle = os.open(drawn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:

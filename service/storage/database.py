@@ -55,7 +55,8 @@ class Database:
         """
         database = cls(url, patience=patience)
         if not database.is_postgresql and database.engine.url.database:
-            Path(database.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(database.engine.url.database).parent
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             database.upgrade()
         except OperationalError as error:

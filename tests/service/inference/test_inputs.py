@@ -195,3 +195,41 @@ def test_names_of_files_may_hold_any_bytes(served, name):
     assert answer.status_code == 200, answer.text
     shown = name.decode("utf-8", "backslashreplace")
     assert answer.json()["predictions"][0]["image"] == shown
+
+
+def nulls(count):
+    schema = pa.schema([("name", pa.string()), ("image", pa.binary())])
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_table(pa.table({"name": ["a"] * count, "image": [None] * count}, schema))
+    return sink.getvalue()
+
+
+def form_of(count):
+    part = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n\r\n'
+    return part * count + b"--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", json.dumps({"images": [{}] * 300_000}).encode()),
+        ("application/json", json.dumps({"images": [], "partners": ["!"] * 9}).encode()),
+        (ARROW, nulls(100_000)),
+        ("multipart/form-data; boundary=b", form_of(20_000)),
+    ],
+    ids=["json", "partners", "arrow", "form"],
+)
+def test_of_too_many_images_not_one_is_looked_at(served, kind, body):
+    said = is_problem(post(served, kind, body), 422)
+    assert [fault["column"] for fault in said["errors"]] == ["images"]
+    assert "in one request" in said["detail"]
+
+
+def test_of_many_faults_some_are_listed(served):
+    body = json.dumps({"images": [], **{f"k{n}": 1 for n in range(50_000)}}).encode()
+    said = is_problem(post(served, "application/json", body), 422)
+    assert len(said["errors"]) <= 101
+    form = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n' * 5000 + b"--b--\r\n"
+    said = is_problem(post(served, "multipart/form-data; boundary=b", form), 422)
+    assert len(said["errors"]) <= 101

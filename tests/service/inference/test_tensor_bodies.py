@@ -236,3 +236,18 @@ def test_whatever_is_damaged_is_answered(served, cut, put, shift):
     damaged = body[:cut] + put + body[cut + len(put) :]
     response = send(served, damaged, b"", length=[len(head) + shift])
     assert response.status_code in (200, 400, 422), response.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"k{n}": 1 for n in range(200)},
+        {"inputs": [{}] * 200},
+        {"inputs": [{f"k{n}": 1 for n in range(200)}]},
+        {"inputs": [{"parameters": {f"k{n}": 1 for n in range(200)}}]},
+    ],
+)
+def test_a_request_that_sprawls_is_refused_as_one_fault(served, body):
+    answer = served.client.post("/v2/models/evenscan/infer", json=body)
+    [fault] = is_problem(answer, 422)["errors"]
+    assert "more than 100" in fault["found"]

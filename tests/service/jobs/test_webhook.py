@@ -2,6 +2,7 @@
 
 import json
 import time
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from service.jobs.webhook import (
     DELIVERY,
     SIGNATURE,
     NotDelivered,
+    _public,
     check_address,
     deliver,
     sign,
@@ -32,6 +34,24 @@ def allowing(hosts, tmp_path):
 
 def ended(address):
     return Job(id="7f", kind="audit", state="failed", reason="It broke.", webhook=address)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("10.0.0.1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::5db8:d822", True),
+        ("2002:7f00:1::", False),
+        ("2001:0:7f00:1::1", False),
+        ("224.0.1.1", False),
+    ],
+)
+def test_what_carries_a_private_address_is_private(address, public):
+    assert _public(ip_address(address)) is public
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))

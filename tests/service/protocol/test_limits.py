@@ -221,3 +221,17 @@ def test_a_declared_size_with_many_digits_is_refused(settings):
     with TestClient(create_app(settings), base_url=HERE) as client:
         headers = {"content-length": "9" * 5000}
         is_problem(client.post("/v1/audits", content=b"", headers=headers), 413)
+
+
+@pytest.mark.parametrize("path", ["/v1/retrain", "/v1/keys", "/v1/models/1/promote"])
+def test_what_brings_no_files_is_small(empty, path):
+    wanted = {f"key {n}": "x" * 100 for n in range(10_000)}
+    said = is_problem(empty.client.post(path, json=wanted), 413)
+    assert "262144" in said["detail"]
+
+
+def test_of_many_faults_a_hundred_are_listed(empty):
+    said = is_problem(empty.client.post("/v1/keys", json={f"k{n}": 1 for n in range(500)}), 422)
+    assert len(said["errors"]) == 101
+    assert said["errors"][-1]["found"].endswith("more faults are not listed")
+    assert len(said["detail"].splitlines()) == 101

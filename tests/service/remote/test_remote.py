@@ -8,6 +8,7 @@ from access_samples import listening
 from service_samples import png, promoted
 from typer.testing import CliRunner
 
+from evaluation.errors import InputError
 from service.cli import app
 from service.client import Client
 from service.jobs.jobs import Jobs, add
@@ -165,3 +166,32 @@ def test_files_are_looked_at_before_the_first_is_sent(tmp_path, monkeypatch):
     for command in ("predict", "embed"):
         done = CliRunner().invoke(app, ["remote", command, *map(str, images)])
         assert "39.png: there is no such file" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("", "EVENSCAN_KEY is not set"), ("wrong", "EVENSCAN_KEY is no good key")]
+)
+def test_a_missing_or_bad_key_is_told_by_its_variable(remote, monkeypatch, key, said):
+    monkeypatch.setenv("EVENSCAN_KEY", key)
+    assert said in remote("jobs", "list", code=1).stderr
+
+
+def test_a_list_has_a_row_a_line(remote, server):
+    jobs = begin(server[2], "job-lines")
+    jobs.fail("job-lines", "one fault\nanother\tfault")
+    [row] = [x for x in remote("jobs", "list").stdout.splitlines() if x.startswith("job-lines")]
+    assert "one fault another fault" in row
+
+
+def test_a_run_names_its_policy_as_train_does_and_its_cohorts(remote, tmp_path, monkeypatch):
+    run = tmp_path / "run.toml"
+    run.write_text('policy = "research"\n[method]\nname = "erm"\n')
+    missing = remote("retrain", run, code=1).exception
+    assert isinstance(missing, InputError)
+    assert "--cohort" in str(missing)
+    sent = {}
+    monkeypatch.setattr(Client, "retrain", lambda self, run: sent.update(run) or Job(id="1"))
+    monkeypatch.setattr("service.remote.training.begun", lambda *_: None)
+    remote("retrain", run, "--cohort", "ours-0")
+    assert sent["cohorts"] == ["ours-0"]
+    assert sent["policy"]["name"] == "research"

@@ -45,6 +45,17 @@ def test_a_request_is_a_line(service):
     assert line["address"] == "testclient"
 
 
+def test_a_line_says_what_was_found_and_nothing_that_a_sender_made_up(service):
+    headers = key_of(service, "admin")
+    made = service.client.post(
+        "/v1/keys", json={"name": "a", "role": "viewer"}, headers=headers
+    )
+    number = made.json()["id"]
+    service.client.delete(f"/v1/keys/{number}", headers=headers)
+    service.client.delete("/v1/keys/Jane-Doe-1950", headers=headers)
+    assert [line["target"] for line in lines(service)] == [None, {"key": number}, None]
+
+
 def test_what_is_refused_is_a_line_too(service):
     service.client.get("/v1/models")
     service.client.get("/v1/models", headers=key_of(service, "viewer"))
