@@ -68,7 +68,7 @@ def _answering(
         def ended(process: int) -> None:
             from prometheus_client.multiprocess import mark_process_dead
 
-            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]
+            mark_process_dead(process, folder)  # type: ignore[no-untyped-call]  # no types
 
         files = (listener.fileno(), writing)
         command = ("answer", "--listener", str(files[0]), "--started", str(writing))

@@ -54,7 +54,7 @@ class Metrics:
         self._own: list[tuple[Gauge, Callable[[], float]]] = []
         self._shared = SHARED in os.environ
         if self._shared:  # what is counted goes to files, and what is told comes from them
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
             registry = CollectorRegistry()
         else:
             ProcessCollector(registry=registry)

@@ -19,7 +19,7 @@ TOO_LARGE: Final = (
 LOOKS: Final = 4
 
 
-class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen at import
     """A connection that is closed if it holds its place for nothing.
 
     The server has a limit for the pause between two requests, but none for a head that comes a
