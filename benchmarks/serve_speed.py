@@ -144,7 +144,8 @@ class Caller(asyncio.Protocol):
             self.transport.close()
             return
         self.turn += 1
-        self.transport.write(self.asked[self.turn % len(self.asked)])  # type: ignore[attr-defined]
+        asked = self.asked[self.turn % len(self.asked)]
+        self.transport.write(asked)  # type: ignore[attr-defined]  # typed as one that only reads
 
     def data_received(self, data: bytes) -> None:
         """Take a part of the answer."""

@@ -221,7 +221,7 @@ def _authors_trainer(
 ) -> Callable[[np.ndarray, np.ndarray, int], float]:
     """Runs two epochs of the authors' trainer, with their network; the second is timed."""
     sys.path.insert(0, str(folder))
-    from src.utils.trainer_utils import get_clearvae_trainer  # type: ignore[import-not-found]
+    from src.utils.trainer_utils import get_clearvae_trainer  # type: ignore[import-not-found]  # it is theirs
 
     device = torch.device("cpu")
     settings = {28: ("VAE", 1 / 8, 5e-4, 16), 64: ("VAE64", 1 / 32, 1e-4, 64)}

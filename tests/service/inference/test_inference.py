@@ -11,10 +11,11 @@ from PIL import Image
 from service_samples import HERE, is_problem, png, promoted, tiny
 
 from evaluation.predictions import Predictions
-from service.inference.runtime import Runtime, frozen_threshold
+from service.inference.runtime import Runtime
 from training.cohort import CohortSchema, read_cohort
 from training.outliers import Outliers
 from training.predictor import Predictor
+from training.weak_groups import read_audit
 
 
 def send(running, path, *files, **query):
@@ -26,7 +27,7 @@ def test_a_prediction(served, trained):
     answer = send(served, "predictions", ("a.png", png()), ("b.jpeg.png", png(50))).json()
     assert answer["classes"] == ["absent", "present"]
     assert answer["model"] == {"version": 1, "run": trained.name, "method": "erm"}
-    assert answer["threshold"] == frozen_threshold(trained)
+    assert answer["threshold"] == read_audit(trained).threshold
     assert [each["image"] for each in answer["predictions"]] == ["a.png", "b.jpeg.png"]
     for each in answer["predictions"]:
         assert sum(each["probability"].values()) == pytest.approx(1, abs=1e-5)
