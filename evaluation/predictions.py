@@ -316,10 +316,11 @@ def _row_faults(
 
 
 def _found(name: str, raw: pd.DataFrame, row: int) -> str:
+    """What is wrong with a value. The row is named beside it, and no id: it may be a patient's."""
     value, role = raw[name].iloc[row], name.split("_")[0]
     if pd.isna(value):
         return f"{role} is missing"
     if name == "sample":
         first = int(np.flatnonzero(raw["sample"] == value)[0])
-        return f"sample '{value}' is already in row {first + 1}"
-    return f"{role} is '{value}' for sample {raw['sample'].iloc[row]}"
+        return f"the sample is already in row {first + 1}"
+    return f"{role} is '{value}'"

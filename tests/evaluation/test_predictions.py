@@ -43,9 +43,9 @@ def test_every_fault_is_listed_with_row_and_column():
     places = {(fault.row, fault.column) for fault in found}
     assert places == {(2, "sample"), (2, "label"), (2, "score"), (3, "score")}
     text = "\n".join(map(str, found))
-    assert "run7.csv, row 2, column score: score is '1.5' for sample a." in text
+    assert "run7.csv, row 2, column score: score is '1.5'." in text
     assert "apply a sigmoid" in text
-    assert "sample 'a' is already in row 1" in text
+    assert "the sample is already in row 1" in text
 
 
 @pytest.mark.parametrize("column", ["sample", "patient", "label", "score"])
@@ -213,8 +213,8 @@ def test_a_word_can_be_the_positive_class():
 @pytest.mark.parametrize(
     ("frame", "columns", "said"),
     [
-        (multilabel(label_mass=[0, 0, 1, 2]), Columns(), "label is '2' for sample d"),
-        (multilabel(label_mass=[0, 0, 1, "ill"]), Columns(), "label is 'ill' for sample d"),
+        (multilabel(label_mass=[0, 0, 1, 2]), Columns(), "label is '2'"),
+        (multilabel(label_mass=[0, 0, 1, "ill"]), Columns(), "label is 'ill'"),
         (multilabel(score_mass=[0, 0, 1, 7.5]), Columns(), "sigmoid"),
         (multilabel().drop(columns="label_mass"), Columns(), "no label column 'label_mass'"),
         (multilabel(), Columns(targets=("mass", "mass")), "named twice"),

@@ -116,6 +116,8 @@ def test_licence_and_citation_are_stated(name):
     assert schema.title
     assert schema.licence
     assert name == "phantom" or (schema.citation and schema.url.startswith("https://"))
+    # A model of patients' images is shown no images of another kind.
+    assert bool(schema.modality) == (name not in ("phantom", "styled_mnist"))
 
 
 @pytest.mark.parametrize("made", EXPECTED, indirect=True)

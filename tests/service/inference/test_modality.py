@@ -1,23 +1,22 @@
 """A model that was trained on one modality refuses DICOM files of another."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
-from service_samples import is_problem, png, promoted
+from service_samples import is_problem, png, promoted, tiny
 
 from tests.training.formats.dicom_samples import dicom
+from training.config import RunConfig
+from training.run import execute
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
 
 
 @pytest.fixture
-def of_dermoscopy(empty, trained, tmp_path):
-    """A service whose champion takes photographs of the skin only."""
-    run = shutil.copytree(trained, tmp_path / "dermoscopy")
-    contract = json.loads((run / "contract.json").read_text())
-    (run / "contract.json").write_text(json.dumps(contract | {"modality": ["XC", "DMS"]}))
+def of_dermoscopy(empty, tmp_path, cache):
+    """A service whose champion was trained on photographs of the skin, as its cohort says."""
+    config = tiny()
+    config["cohort"]["modality"] = ["XC", "DMS"]
+    run = execute(RunConfig.parse(config, "test"), tmp_path / "dermoscopy").directory
     promoted(empty.services.registry, run)
     return empty.client
 
