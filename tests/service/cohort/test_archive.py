@@ -22,6 +22,14 @@ from service.cohort.archive_list import Bounds
 BOUNDS = Bounds(total=10 * 2**20, each=4 * 2**20, files=100)
 
 
+@pytest.fixture
+def tmp_path(tmp_path):
+    """A folder whose parent is this test's own too, so that what strays there is seen."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
 def unpacked(tmp_path, *archives, bounds=BOUNDS):
     paths = []
     for k, data in enumerate(archives):
