@@ -45,6 +45,13 @@ def standing(session: Session, alias: str) -> Sequence[AliasEvent]:
     return stand
 
 
+def moved_by(session: Session, request: str | None) -> AliasEvent | None:
+    """The move that a request has made already, when its answer was lost."""
+    if request is None:
+        return None
+    return session.scalars(select(AliasEvent).where(AliasEvent.request == request)).first()
+
+
 def move(
     session: Session,
     alias: str,
@@ -53,6 +60,7 @@ def move(
     why: str,
     audit: str | None,
     undoes: int | None = None,
+    request: str | None = None,
 ) -> AliasEvent:
     """Point an alias to a version, in the caller's transaction.
 
@@ -70,6 +78,7 @@ def move(
         why=why,
         audit=audit,
         undoes=undoes,
+        request=request,
     )
     session.add(event)
     session.flush()

@@ -45,7 +45,11 @@ def promote(
     who: Who,
     why: Why,
     override: Annotated[
-        bool, typer.Option("--override", help="Promote it although its verdict is not PASS.")
+        bool,
+        typer.Option(
+            "--override",
+            help="Promote it although its verdict is not PASS, or another is to approve.",
+        ),
     ] = False,
 ) -> None:
     """Make a version the champion. The move is recorded and cannot be erased."""

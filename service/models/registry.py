@@ -10,7 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault, InputError
-from service.models.aliases import ALIASES, CHALLENGER, CHAMPION, move, pointed, standing
+from service.models.aliases import (
+    ALIASES,
+    CHALLENGER,
+    CHAMPION,
+    move,
+    moved_by,
+    pointed,
+    standing,
+)
 from service.models.conflicts import RefusedError
 from service.models.finished_run import read_finished
 from service.models.versions import Versions, existing, job_using
@@ -101,7 +109,14 @@ class ModelRegistry(Versions):
                 raise InputError(Fault(run, where, "Rename the folder, and register it again."))
         return found
 
-    def promote(self, version: int, who: str, why: str, audit: str | None = None) -> AliasEvent:
+    def promote(
+        self,
+        version: int,
+        who: str,
+        why: str,
+        audit: str | None = None,
+        request: str | None = None,
+    ) -> AliasEvent:
         """Make a version the champion, and record it.
 
         Promoting the champion again adds no event, so that a repeated step changes nothing.
@@ -111,14 +126,18 @@ class ModelRegistry(Versions):
             who: Person or job that decides.
             why: The reason, as a sentence.
             audit: Id of the audit that allows it, if one does.
+            request: Id of the request that asks for it; the same one again changes nothing,
+                even if others have moved the alias since.
 
         Raises:
             InputError: There is no such version, or nobody or no reason is named.
         """
         _check_named(who, why)
         with self.database.write() as session:
+            if (known := moved_by(session, request)) is not None:
+                return known
             existing(session, version)
-            return move(session, CHAMPION, version, who, why, audit)
+            return move(session, CHAMPION, version, who, why, audit, request=request)
 
     def promote_over(
         self, champion: int | None, version: int, who: str, why: str, audit: str
@@ -156,11 +175,16 @@ class ModelRegistry(Versions):
             existing(session, version)
             return move(session, CHALLENGER, version, who, why, audit)
 
-    def rollback(self, who: str, why: str) -> AliasEvent:
+    def rollback(self, who: str, why: str, request: str | None = None) -> AliasEvent:
         """Take back the last promotion that stands: the champion before it answers again.
 
         Several in a row walk back through the history. What was rolled back from can be
         promoted again.
+
+        Args:
+            who: Person that decides.
+            why: The reason, as a sentence.
+            request: Id of the request that asks for it; the same one again changes nothing.
 
         Raises:
             InputError: Nobody or no reason is named.
@@ -168,6 +192,8 @@ class ModelRegistry(Versions):
         """
         _check_named(who, why)
         with self.database.write() as session:
+            if (known := moved_by(session, request)) is not None:
+                return known
             stand = standing(session, CHAMPION)
             if len(stand) < 2:
                 found = "there is no champion before this one"
@@ -176,7 +202,8 @@ class ModelRegistry(Versions):
             if session.get_one(ModelVersion, before).deleted:
                 found = f"the champion before this one, version {before}, was deleted"
                 raise RefusedError(Fault("rollback", found, "Promote another version."))
-            return move(session, CHAMPION, before, who, why, None, undoes=stand[-1].id)
+            undoes = stand[-1].id
+            return move(session, CHAMPION, before, who, why, None, undoes, request)
 
     def delete(self, version: int) -> ModelVersion:
         """Remove the files of a version. Its row, its number and its audits stay.

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.jobs.jobs import Throttle
 from service.storage.database import Database
@@ -18,8 +20,8 @@ from service.storage.tables import Answer, now
 #: How long an answer is kept.
 KEPT: Final = timedelta(days=1)
 
-#: How long a request may be under way before its key is free again, if nobody can tell whether
-#: the process that serves it lives: it is on another machine.
+#: How long a request may be under way on another machine before its key is free again: nobody
+#: here can tell whether the process that serves it lives.
 UNDER_WAY: Final = timedelta(hours=1)
 
 #: How often old answers are removed, in seconds.
@@ -50,6 +52,7 @@ class Answers:
         """Use a database."""
         self.database = database
         self._sweeping = Throttle(SWEEP_SECONDS)
+        self._over: set[str] = set()
 
     def claim(self, key: str) -> Answer | None:
         """Take a key for a request that begins now.
@@ -60,6 +63,8 @@ class Answers:
         """
         if self._sweeping.due():
             self.sweep()
+        for over in tuple(self._over):
+            self.release(over)
         try:
             with self.database.write() as session:
                 row = session.get(Answer, key, with_for_update=True)
@@ -74,17 +79,33 @@ class Answers:
         return None
 
     def keep(self, key: str, said: Said) -> None:
-        """Keep the answer to a request whose key was taken."""
+        """Keep the answer to a request whose key was taken.
+
+        If that fails the key is given back later, since the request is over.
+        """
         values = {"digest": said.digest, "status": said.status, "headers": said.headers}
-        with self.database.write() as session:
+        with self._or_later(key), self.database.write() as session:
             session.execute(
                 update(Answer).where(Answer.key == key).values(**values, body=said.body)
             )
 
     def release(self, key: str) -> None:
-        """Give a key back whose request has no answer that is worth keeping."""
-        with self.database.write() as session:
+        """Give a key back whose request has no answer that is worth keeping.
+
+        If that fails it is tried again before the next key is taken.
+        """
+        with self._or_later(key), self.database.write() as session:
             session.execute(delete(Answer).where(Answer.key == key, Answer.status.is_(None)))
+        self._over.discard(key)
+
+    @contextmanager
+    def _or_later(self, key: str) -> Iterator[None]:
+        """Remember a key that is to be given back if the block cannot be done."""
+        try:
+            yield
+        except SQLAlchemyError:
+            self._over.add(key)
+            raise
 
     def sweep(self) -> None:
         """Remove what is older than a day."""
@@ -97,7 +118,9 @@ def _holds(row: Answer) -> bool:
     age = now() - row.created
     if row.status is not None:
         return age < KEPT
-    return age < UNDER_WAY and _may_live(row.headers["process"])
+    process = row.headers["process"]
+    here = process["host"] == socket.gethostname()
+    return _lives(process) if here else age < UNDER_WAY
 
 
 @cache
@@ -107,10 +130,8 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "number": number, "began": _began(number)}
 
 
-def _may_live(process: dict[str, Any]) -> bool:
-    """Whether a process lives, or may: one of another machine may."""
-    if process["host"] != socket.gethostname():
-        return True
+def _lives(process: dict[str, Any]) -> bool:
+    """Whether a process of this machine lives."""
     return bool(process["began"] == _began(process["number"]))
 
 

@@ -65,7 +65,7 @@ class Idempotency:
             return await problem(400, detail, scope["path"])(scope, receive, send)
         answers: Answers = scope["app"].state.services.answers
         name = _name(scope, keys[0])
-        payload = Payload(headers.get("content-type", ""), scope["query_string"])
+        payload = Payload(headers, scope["query_string"])
         try:
             row = await run_in_threadpool(answers.claim, name)
         except SQLAlchemyError as error:
@@ -94,8 +94,9 @@ class Payload:
     Clients draw a new boundary each time they send the same form, so a boundary does not count.
     """
 
-    def __init__(self, content_type: str, query: bytes) -> None:
+    def __init__(self, headers: Headers, query: bytes) -> None:
         """Begin with what is known before the body."""
+        content_type = headers.get("content-type", "")
         header = Header()
         header["content-type"] = content_type
         boundary = header.get_boundary("") if content_type.startswith("multipart/") else ""
@@ -103,7 +104,9 @@ class Payload:
         kind = content_type.replace(boundary, "") if boundary else content_type
         self._hash = hashlib.sha256(kind.encode() + b"\n" + query + b"\n")
         self._rest = b""
-        self.complete = False
+        # Of a body that was not announced nothing will come, even if its sender has gone.
+        announced = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self.complete = not announced
 
     def add(self, message: Message) -> None:
         """Take in what came."""

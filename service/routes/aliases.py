@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from service.jobs.queue import new_id
 from service.models.aliases import ALIASES
 from service.models.deciding import Decision, decider
 from service.protocol.errors import documented
@@ -50,4 +51,5 @@ def list_moves(
 )
 def roll_back(parts: Parts, request: Request, decision: Decision) -> Move:
     """Take back the last promotion that stands; several in a row walk back."""
-    return Move.of(parts.registry.rollback(decider(request, decision), decision.why))
+    who = decider(request, decision)
+    return Move.of(parts.registry.rollback(who, decision.why, new_id(request)))

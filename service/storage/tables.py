@@ -78,6 +78,8 @@ class AliasEvent(Table):
         why: The reason, as a sentence.
         audit: Id of the audit that allowed it, if one did.
         undoes: The move that this one takes back; None if it goes forward.
+        request: Id of the request that asked for it, unique, so that one that comes again is
+            not done again; None if it came by no request.
     """
 
     __tablename__ = "alias_events"
@@ -91,6 +93,7 @@ class AliasEvent(Table):
     why: Mapped[str]
     audit: Mapped[str | None]
     undoes: Mapped[int | None]
+    request: Mapped[str | None] = mapped_column(index=True, unique=True)
     created: Mapped[datetime] = mapped_column(Moment, default=now)
 
 

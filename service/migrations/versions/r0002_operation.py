@@ -27,6 +27,8 @@ def upgrade() -> None:
     op.add_column("audits", sa.Column("against", TEXT, nullable=True))
     op.add_column("model_versions", sa.Column("deleted", WHEN, nullable=True))
     op.add_column("alias_events", sa.Column("undoes", sa.Integer(), nullable=True))
+    op.add_column("alias_events", sa.Column("request", TEXT, nullable=True))
+    op.create_index(op.f("ix_alias_events_request"), "alias_events", ["request"], unique=True)
     op.create_table(
         "job_events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -103,6 +105,8 @@ def downgrade() -> None:
         op.drop_table(table)
     release("job_events")
     op.drop_table("job_events")
+    op.drop_index(op.f("ix_alias_events_request"), "alias_events")
+    op.drop_column("alias_events", "request")
     op.drop_column("alias_events", "undoes")
     op.drop_column("model_versions", "deleted")
     op.drop_column("audits", "against")

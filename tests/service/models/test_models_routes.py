@@ -7,8 +7,9 @@ from io import BytesIO
 
 import pytest
 from service_samples import is_problem, png
+from sqlalchemy import delete
 
-from service.storage.tables import AuditRecord
+from service.storage.tables import Answer, AuditRecord
 
 
 @pytest.fixture
@@ -49,6 +50,30 @@ def test_promotion_and_rollback_are_recorded(filled):
     assert [each["undoes"] for each in moves] == [2, None, None]
     refused = filled.client.post("/v1/aliases/champion/rollback", json=decided())
     is_problem(refused, 409)
+
+
+def test_a_move_whose_answer_was_lost_is_not_made_again(filled):
+    """As if the process had been killed between the commit and the answer."""
+    for version in (2, 3):
+        filled.services.registry.promote(version, "a test", "better")
+
+    def ask(path, key, **body):
+        headers = {"Idempotency-Key": key}
+        answer = filled.client.post(path, json=decided(**body), headers=headers)
+        with filled.services.database.write() as session:
+            session.execute(delete(Answer))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    back = "/v1/aliases/champion/rollback"
+    first, again = ask(back, "once"), ask(back, "once")
+    assert first == again
+    assert (first["version"], first["previous"]) == (2, 3)
+    assert ask(back, "another")["version"] == 1
+    ask("/v1/models/2/promote", "mine")
+    filled.services.registry.promote(3, "somebody else", "since then")
+    ask("/v1/models/2/promote", "mine")
+    assert filled.client.get("/v1/aliases").json()["champion"] == 3
 
 
 def test_a_verdict_that_is_not_pass_asks_for_an_override(filled):

@@ -1,5 +1,6 @@
 """A request that comes again is answered again, and what it asked for is done once."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_samples import HERE, is_problem
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import OperationalError
+from starlette.datastructures import Headers
 
 from service.protocol.answers import Answers, this_process
 from service.protocol.idempotency import LONGEST, Idempotency, Payload
@@ -38,7 +41,7 @@ class Counted:
         router.add_api_route("/stream", self.stream, methods=["POST"])
         router.add_api_route("/crash", self.crash, methods=["POST"])
         router.add_api_route("/status/{status}", self.answer, methods=["POST"])
-        app = FastAPI()
+        app = self.app = FastAPI()
         app.include_router(router)
         app.add_middleware(Idempotency)
         app.state.services = self
@@ -244,6 +247,55 @@ def test_a_claim_of_another_machine_holds_for_an_hour(counted, minutes, status):
     assert counted.post().status_code == status
 
 
+def test_a_claim_of_a_living_process_holds_however_long_it_takes(counted):
+    """An upload may take hours."""
+    claimed(counted, created=now() - timedelta(hours=5))
+    is_problem(counted.post(), 409)
+
+
+@pytest.mark.parametrize("fails", ["keep", "release"])
+def test_a_key_is_free_again_when_the_database_is_back(counted, monkeypatch, fails):
+    counted.answers.sweep()
+    counted.answers._sweeping.due()
+    write = counted.database.write
+    path = {"keep": "/things", "release": "/stream"}[fails]
+    left = iter([True, False])  # the claim can be written, and what comes after it not
+
+    def failing():
+        if next(left, True):
+            return write()
+        raise OperationalError("UPDATE", {}, Exception("away"))
+
+    monkeypatch.setattr(counted.database, "write", failing)
+    counted.post(path)
+    assert [row.status for row in rows(counted)] == [None]
+    assert counted.post(path).status_code < 300
+    assert counted.done == 2
+
+
+def test_who_goes_away_during_a_request_without_a_body_finds_its_answer(counted):
+    """Nothing is left to come of it, so that it is whole."""
+
+    async def call():
+        async def receive():
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            pass
+
+        scope = {"type": "http", "method": "DELETE", "path": "/things/a", "query_string": b""}
+        scope |= {"headers": [(b"idempotency-key", b"k1")], "app": app, "root_path": ""}
+        scope |= {"state": {"principal": ANYBODY}, "http_version": "1.1", "scheme": "http"}
+        await app(scope, receive, send)
+
+    app = counted.app
+    asyncio.run(call())
+    assert counted.done == 1
+    again = counted.client.delete("/things/a", headers={"Idempotency-Key": "k1"})
+    assert (again.status_code, counted.done) == (204, 1)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
 @pytest.mark.parametrize(("hours", "made"), [(23, 1), (25, 2)])
 def test_an_answer_is_kept_for_a_day(counted, hours, made):
     counted.post()
@@ -277,7 +329,8 @@ def test_a_digest_does_not_depend_on_the_pieces(body, cuts, data):
     kind = f"multipart/form-data; boundary={boundary.decode()}" if boundary else "text/plain"
     edges = sorted({0, len(mixed), *(cut for cut in cuts if cut < len(mixed))})
     pieces = [mixed[a:b] for a, b in pairwise(edges)] or [b""]
-    whole, parts = Payload(kind, b""), Payload(kind, b"")
+    announced = Headers({"content-type": kind, "transfer-encoding": "chunked"})
+    whole, parts = Payload(announced, b""), Payload(announced, b"")
     whole.add({"type": "http.request", "body": mixed})
     for number, piece in enumerate(pieces, start=1):
         more = number < len(pieces)
