@@ -10,6 +10,7 @@ class Layout:
     Attributes:
         models: Model versions, by number.
         audits: Audits, by id.
+        cohorts: Cohorts, by the job that kept them.
         uploads: What requests brought, by job.
         jobs: Runs while they are trained, by job.
         access: The access log, a file a day.
@@ -20,6 +21,7 @@ class Layout:
         """Name the folders; those that requests write to are made."""
         self.models = settings.home / "models"
         self.audits = settings.home / "audits"
+        self.cohorts = settings.home / "cohorts"
         self.uploads = settings.home / "uploads"
         self.jobs = settings.home / "jobs"
         self.access = settings.home / "access"

@@ -80,6 +80,8 @@ class Ingestion(Workflow):
 
     def validate(self, found: Found) -> Found:
         """Check everything, and write what will be kept."""
+        if not self._images.is_dir():  # another machine has unpacked it
+            self.unpack(found)
         asked, original = Request.of(self.task.request)
         _, schema = asked.placed(original)
         with telling_nobody(schema, self._raw):
@@ -102,6 +104,8 @@ class Ingestion(Workflow):
 
     def keep(self, found: Found) -> Found:
         """Keep what was cleaned, unless the same is there already."""
+        if not self._report.is_file():  # another machine has cleaned it
+            self.validate(found)
         _, schema = Request.of(self.task.request)
         directory = f"{FOLDER}/{self.task.id}"
         row = self._row(kept_schema(schema), found["fingerprint"], directory=directory)
@@ -119,6 +123,8 @@ class Ingestion(Workflow):
 
     def register(self, found: Found) -> Found:
         """Record the folder."""
+        if not self._report.is_file():
+            self.look(found)
         asked, schema = Request.of(self.task.request)
         return self._added(self._row(schema, found["fingerprint"], source=asked.folder), None)
 

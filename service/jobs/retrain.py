@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 
 import pandas as pd
+from pydantic import Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,7 +14,7 @@ from evaluation.errors import Fault, InputError
 from evaluation.files import atomic_path
 from evaluation.policy import Policy
 from evaluation.settings import Settings
-from service.audit.audits import clause_sentences, keep
+from service.audit.audits import clause_sentences, keep, pdf_faults, read_policy
 from service.jobs.telling import roles, told
 from service.jobs.workflow import Found, Step, Workflow
 from service.models.champion import SEEN, beside, read_predictions
@@ -25,6 +26,9 @@ from training.joined import data_set_of
 from training.making import Step as Part
 from training.run import execute, load_run, read_split, run_id, split_of
 
+#: What is said of a challenger that passed and that anybody may approve who may promote.
+HELD: Final = "Held for approval"
+
 
 class Terms(Settings):
     """What is asked of a retraining beside the configuration of its run.
@@ -33,12 +37,22 @@ class Terms(Settings):
         cohorts: Ids of cohorts that the service holds, instead of a cohort's schema.
         promotion: ``automatic``: a challenger that passes the gate becomes the champion.
             ``hold``: it waits until somebody approves it.
+        approver: Name of the one who has to approve it, if it is held; None: whoever may.
+        pdf: Whether to print the report of the audit to PDF too.
         webhook: Address that is told of the end.
     """
 
     cohorts: tuple[str, ...] = ()
     promotion: Literal["automatic", "hold"] = "automatic"
+    approver: str | None = Field(default=None, min_length=1, max_length=200)
+    pdf: bool = False
     webhook: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.approver is not None and self.promotion != "hold":
+            raise ValueError("an approver is asked only if promotion is 'hold'")
+        return self
 
 
 def parse(request: dict[str, Any], settings: ServiceSettings) -> RunConfig:
@@ -47,8 +61,12 @@ def parse(request: dict[str, Any], settings: ServiceSettings) -> RunConfig:
     Raises:
         InputError: It does not fit, or there is no policy for the gate.
     """
-    if request.get("policy") is None and settings.policy is not None:
+    policy = request.get("policy")
+    if policy is None and settings.policy is not None:
         policy = Policy.find(str(settings.policy))
+    elif isinstance(policy, str):
+        policy = read_policy(policy)
+    if isinstance(policy, Policy):
         request = request | {"policy": policy.model_dump(mode="json")}
     config = RunConfig.parse(request, "body")
     config.resolved()  # refuses settings that do not fit the method
@@ -90,7 +108,7 @@ class Retraining(Workflow):
             Step("audit", self.audit),
             Step("compare", self.compare),
             Step("gate", self.gate),
-            Step("register", self.register),
+            Step("register", self.register, lasting=True),
             Step("promote", self.promote, _passes, lasting=True),
             Step("hold", self.hold, lambda found: not _passes(found), lasting=True),
         ]
@@ -99,9 +117,11 @@ class Retraining(Workflow):
         """Refuse what does not fit, before the cohort is read.
 
         Raises:
-            InputError: See :func:`parse`; or a cohort is not there.
+            InputError: See :func:`parse`; or a cohort is not there, or no PDF can be printed.
         """
         self._config()
+        if faults := pdf_faults(self._terms()[1].pdf):
+            raise InputError(*faults)
 
     def ingest(self, found: Found) -> Found:
         """Check the request again and read the cohort's table."""
@@ -117,12 +137,11 @@ class Retraining(Workflow):
         """Draw the split, once, without learning from whoever was in a test split before."""
         asked = self._asked(found)
         cohort = asked.cohort
-        path = self.task.directory / "split.csv"
+        path, split = self.task.directory / "split.csv", self._drawn()
         with self.task.place.database.write() as session:
             # Under the write lock: no other job holds out patients while this one draws.
             known = _held_out(session, cohort)
             before = known - _held_out(session, cohort, self.task.origin)
-            split = read_split(path.parent) if path.exists() else None
             # A job that tries another again keeps its split, unless the cohort has changed, or
             # others have tested since on patients that it learns from.
             same = split is not None and set(split.index) == set(cohort.table.index)
@@ -135,6 +154,7 @@ class Retraining(Workflow):
             for patient in sorted(tested - known):
                 name, own = data_set_of(cohort.schema, patient)
                 session.add(HeldOutPatient(cohort=name, patient=own, job=self.task.origin))
+        self._share(split)
         split = split.reindex(cohort.table.index)
         counts = split.groupby("split")["patient"].nunique()
         said = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -143,8 +163,21 @@ class Retraining(Workflow):
 
     def train(self, found: Found) -> Found:
         """Train, from the checkpoint if there is one, predict, and audit the run."""
-        asked = self._asked(found)
-        split = read_split(self.task.directory).reindex(asked.cohort.table.index)
+        finished, name = self.task.directory / "finished", str(found["run"])
+        kept = self.task.kept("run")
+        if kept is not None and (kept / name).is_dir():
+            return {}
+        if not (finished / name).is_dir():
+            self._execute(self.task.directory / name, found)
+            finished.mkdir(exist_ok=True)
+            (self.task.directory / name).rename(finished / name)
+        self.task.keep("run", finished)
+        return {}
+
+    def _execute(self, directory: Path, found: Found) -> None:
+        asked, split = self._asked(found), self._drawn()
+        if split is None:
+            raise LookupError("the split is not kept any more")
         epochs = ""
 
         def tell(part: Part) -> None:
@@ -154,8 +187,8 @@ class Retraining(Workflow):
                 self.task.log(f"train: {epochs}")
             self.task.tell(f"train: {part.name}", part.done / part.total if part.total else 0)
 
-        execute(asked.config, self._run(found), tell, asked.cohort, split)
-        return {}
+        split = split.reindex(asked.cohort.table.index)
+        execute(asked.config, directory, tell, asked.cohort, split)
 
     def audit(self, found: Found) -> Found:
         """What the challenger's own audit says."""
@@ -178,7 +211,8 @@ class Retraining(Workflow):
                 held = {"verdict": "INSUFFICIENT", "notes": (*made.notes, note)}
                 made = made.model_copy(update=held)
         against = f"version {champion.id}" if champion else None
-        keep(place, self.task.id, made, rows, against=against)
+        pdf = self._terms()[1].pdf
+        keep(place, self.task.id, made, rows, against=against, pdf=pdf)
         return {
             "audit": self.task.id,
             "verdict": made.verdict,
@@ -194,8 +228,10 @@ class Retraining(Workflow):
             else "with no champion to compare with"
         )
         passed = found["verdict"] == "PASS"
-        waits = self._terms()[1].promotion == "hold"
-        outcome = "Held" if not passed else "Held for approval" if waits else "Promoted"
+        terms = self._terms()[1]
+        waits = terms.promotion == "hold"
+        held = f"Held for approval by {terms.approver}" if terms.approver else HELD
+        outcome = "Held" if not passed else held if waits else "Promoted"
         gate = "promote" if passed and not waits else "hold"
         return {"gate": gate, "reason": f"{outcome} {against}: {found['reason']}"}
 
@@ -260,7 +296,24 @@ class Retraining(Workflow):
         return Asked(config, cohort)
 
     def _run(self, found: Found) -> Path:
-        return self.task.directory / str(found["run"])
+        """The finished run, on whichever machine it was trained."""
+        kept = self.task.kept("run")
+        if kept is None:
+            raise LookupError("the run is not kept any more")
+        return kept / str(found["run"])
+
+    def _drawn(self) -> pd.DataFrame | None:
+        """The split that this job has drawn, here or on another machine; None: not yet."""
+        here = self.task.directory
+        folder = here if (here / "split.csv").exists() else self.task.kept("split")
+        return None if folder is None else read_split(folder)
+
+    def _share(self, split: pd.DataFrame) -> None:
+        """Let other machines know the split, for they may have to go on with it."""
+        folder = self.task.directory / "shared"
+        folder.mkdir(parents=True, exist_ok=True)
+        split.to_csv(folder / "split.csv")
+        self.task.keep("split", folder)
 
 
 def _held_out(session: Session, cohort: Cohort, job: str | None = None) -> set[str]:

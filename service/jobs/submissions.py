@@ -1,12 +1,19 @@
 """How a request becomes a job: checked, recorded, and answered with its address."""
 
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Response
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 
+from evaluation.errors import InputError
 from service.jobs.webhook import check_address
 from service.services import Services
+from service.storage.store import upload_of
 from service.storage.tables import Job
 
 #: Seconds until it makes sense to ask for a job again.
@@ -52,6 +59,49 @@ def submit(
         parts.queue.check(kind, request)
     parts.queue.submit(Job(id=job, kind=kind, request=request, who=who, webhook=webhook))
     return accepted(job, response)
+
+
+def submit_with_files(
+    parts: Services,
+    job: str,
+    kind: str,
+    request: dict[str, Any],
+    bring: Callable[[], Path],
+    response: Response,
+    *,
+    who: str,
+) -> Accepted:
+    """The same of a request that brings files, which are kept where every worker finds them.
+
+    Args:
+        parts: Of the service.
+        job: Its id.
+        kind: Likewise.
+        request: What the job is asked to do.
+        bring: Puts the files into a folder below the home, which is taken over. Not called if
+            there is such a job: then its answer was lost, and its files were not.
+        response: Gets the headers.
+        who: Name of who asks.
+
+    Raises:
+        InputError: It cannot be done; then nothing of it is kept.
+        HTTPException: Likewise.
+        StoreUnavailable: The files cannot be kept.
+    """
+    known, upload = parts.jobs.get(job) is not None, upload_of(job)
+    try:
+        if not known:
+            folder = bring()
+            try:
+                os.utime(folder)  # young uploads without a job are left alone
+                parts.store.keep(upload, folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        return submit(parts, job, kind, request, response, who=who)
+    except (InputError, HTTPException):  # at any other error nobody knows what was recorded
+        if not known:
+            parts.store.remove(upload)
+        raise
 
 
 def accepted(job: str, response: Response) -> Accepted:

@@ -10,18 +10,19 @@ from typing import Final
 from service.audit.files import Audits
 from service.jobs.jobs import kept
 from service.jobs.workflow import Workplace
-from service.storage.store import UPLOADS, StoreUnavailable
+from service.storage.store import UPLOADS, WORK, StoreUnavailable, job_of
 
 logger = logging.getLogger(__name__)
 
-#: A copy into the folder of models may still be under way until it is so old, in seconds.
+#: What is being copied, sent or removed may be in use until it is so old, in seconds.
 LEFT_ALONE: Final = 3600.0
 
 
 class Sweeping:
     """What failed and cancelled jobs were given, once nobody may try them again, goes.
 
-    So does what processes left that died: uploads without a job, copies half made.
+    So does what processes left that died: uploads without a job, copies half made, and what
+    they were about to remove.
     """
 
     def __init__(self, place: Workplace) -> None:
@@ -32,9 +33,9 @@ class Sweeping:
     def sweep(self) -> None:
         """Remove what nobody needs any more."""
         layout = self.place.layout
-        given = {*layout.uploads.iterdir(), *layout.jobs.iterdir()}
+        given = [*layout.uploads.glob("[!.]*"), *layout.jobs.glob("[!.]*")]
         strays = [folder for folder in given if self._is_over(folder)]
-        strays += _hidden(layout.models, layout.audits)
+        strays += _hidden(layout.models, layout.audits, layout.cohorts, layout.uploads)
         for folder in strays:
             logger.info("removing %s, which nobody needs any more", folder)
             shutil.rmtree(folder, ignore_errors=True)
@@ -46,15 +47,16 @@ class Sweeping:
     def _sweep_store(self) -> None:
         """Remove finished folders that nobody needs: of what was deleted or given up."""
         place = self.place
-        self._sweep_uploads()
+        self._sweep_jobs()
         Audits(place.database, place.store).sweep()
         place.cohorts.sweep()
         place.registry.sweep()
 
-    def _sweep_uploads(self) -> None:
+    def _sweep_jobs(self) -> None:
+        """Remove what jobs were given and worked on, when they cannot be tried again."""
         place, jobless = self.place, {}
-        for name in place.store.names(UPLOADS):
-            last = place.jobs.last_of(name.rpartition("/")[2])
+        for name in (*place.store.names(UPLOADS), *place.store.names(WORK)):
+            last = place.jobs.last_of(job_of(name))
             if last is None:
                 jobless[name] = self._jobless.get(name, time.monotonic())
             elif not kept(last, place.settings):
@@ -78,11 +80,14 @@ class Sweeping:
 
 
 def _hidden(*parents: Path) -> Iterable[Path]:
-    """What was being copied into a folder when its process died."""
+    """What was being copied into a folder or removed from it when its process died."""
     found = [path for parent in parents for path in parent.glob(".*")]
     return [path for path in found if _age(path) > LEFT_ALONE]
 
 
 def _age(path: Path) -> float:
-    """Seconds since the last change."""
-    return time.time() - path.stat().st_mtime
+    """Seconds since the last change; 0 if it is gone, for then somebody else saw to it."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

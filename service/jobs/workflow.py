@@ -27,21 +27,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from evaluation.errors import Fault, InputError
 from service.cohort.cohorts import Cohorts
 from service.jobs.jobs import Jobs, Throttle
 from service.layout import Layout
 from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
 from service.storage.database import Database
-from service.storage.store import Store, open_store
+from service.storage.store import Store, open_store, upload_of, work_of
 
 Found = dict[str, Any]
+
+#: Parts of a job's work that are kept in the store until it ends.
+PARTS: Final = ("split", "run")
 
 
 class Cancelled(Exception):
     """The job is not wanted any more."""
+
+
+class CutOff(BaseException):
+    """The work cannot go on here: it is begun anew later or elsewhere, from its last step.
+
+    It is no Exception, which the job store would take for the end of the work.
+    """
 
 
 @dataclass(frozen=True)
@@ -125,13 +136,41 @@ class Task:
 
     @property
     def directory(self) -> Path:
-        """Folder of this machine to work in. It goes when the job has succeeded."""
+        """Folder of this machine to work in. It goes when the job has succeeded.
+
+        A later step may be done on another machine, where it is empty: what it needs of an
+        earlier one is made again there, or is kept in the store, see :meth:`kept`.
+        """
         return self.place.layout.jobs / self.origin
 
     @property
     def upload(self) -> Path:
-        """Folder of this machine with what the request brought, if it brought anything."""
-        return self.place.layout.uploads / self.origin
+        """Folder with what the request brought, fetched if need be. It is not to be changed.
+
+        Raises:
+            InputError: It brought nothing, or that is not kept any more.
+        """
+        try:
+            return self.place.store.folder(upload_of(self.origin))
+        except LookupError:
+            found, remedy = "the upload is not kept any more", "Send the request again."
+            raise InputError(Fault("the upload", found, remedy)) from None
+
+    def keep(self, part: str, folder: Path) -> None:
+        """Put a finished part of the work where every machine finds it; the folder goes.
+
+        Args:
+            part: One of :data:`PARTS`.
+            folder: On the disk of the home.
+        """
+        self.place.store.keep(work_of(self.origin, part), folder)
+
+    def kept(self, part: str) -> Path | None:
+        """The folder of a part of the work, fetched if need be; None if there is none."""
+        try:
+            return self.place.store.folder(work_of(self.origin, part))
+        except LookupError:
+            return None
 
     def tell(self, doing: str, share: float) -> None:
         """Say what the step is at; may be called often.

@@ -1,5 +1,6 @@
 """Finished folders in a store that speaks S3, with copies on this machine."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ PIECE: Final = 8 * 2**20
 #: A request is tried again for so long; who waits for an answer is told the truth after.
 RETRIES: Final["RetryConfig"] = {"max_retries": 4, "retry_timeout": timedelta(seconds=15)}
 
-#: Files without a manifest may still be on their way until they are so old.
+#: What is half sent or half fetched may still be on its way until it is so old.
 LEFT_ALONE: Final = timedelta(days=1)
 
 
@@ -127,7 +128,7 @@ class ObjectStore(Store):
                 source = f"files/{name}/{manifest['token']}"
                 files = manifest["files"].items()
                 _each(lambda item: self._receive(name, source, coming, *item), files)
-                if not copy.is_dir():  # another process may have been faster
+                with _unless_there():
                     coming.rename(copy)
             finally:
                 shutil.rmtree(coming, ignore_errors=True)
@@ -173,12 +174,18 @@ class ObjectStore(Store):
                 obstore.delete(self.bucket, paths)
 
     def _drop_copies(self) -> None:
-        """Drop copies of what was removed by another machine."""
+        """Drop copies of what was removed by another machine, and what was never whole."""
         for group in self.copies.glob("[!.]*"):
+            copies = list(group.glob("[!.]*"))  # what comes after the list is in use
             there = set(self.names(group.name))
-            for copy in group.glob("[!.]*"):
+            for copy in copies:
                 if f"{group.name}/{copy.name}" not in there:
                     shutil.rmtree(copy, ignore_errors=True)
+        for half in self.copies.glob("*/.incoming-*"):
+            with suppress(FileNotFoundError):  # it is whole now
+                begun = datetime.fromtimestamp(half.stat().st_mtime, UTC)
+                if begun < datetime.now(UTC) - LEFT_ALONE:
+                    shutil.rmtree(half, ignore_errors=True)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -199,6 +206,16 @@ def _each(work: Callable[[Any], None], items: Iterable[Any]) -> None:
     with ThreadPoolExecutor(LANES) as lanes:
         for _ in lanes.map(work, items):
             pass
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """A folder whose name is taken is not renamed: another process was faster."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 @contextmanager

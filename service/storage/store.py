@@ -1,15 +1,49 @@
 """Where finished folders are kept: below the home, or in a store that speaks S3."""
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from evaluation.files import flush, flush_names, make_folder
 from service.settings import ServiceSettings
 
 #: What the names of uploads begin with; the rest is the id of their job.
 UPLOADS: Final = "uploads"
+
+#: What the names of what jobs work on begin with.
+WORK: Final = "work"
+
+
+def upload_of(job: str) -> str:
+    """Name of the folder with what the request for a job brought.
+
+    >>> upload_of("7f3a")
+    'uploads/7f3a'
+    """
+    return f"{UPLOADS}/{job}"
+
+
+def work_of(job: str, part: str) -> str:
+    """Name of the folder with a part of a job's work that its later steps need.
+
+    They may be done on another machine. Begins with :data:`WORK`.
+
+    >>> work_of("7f3a", "run")
+    'work/7f3a.run'
+    """
+    return f"{WORK}/{job}.{part}"
+
+
+def job_of(name: str) -> str:
+    """The job that a folder of uploads or of work belongs to.
+
+    >>> job_of("work/7f3a.run"), job_of("uploads/7f3a")
+    ('7f3a', '7f3a')
+    """
+    return name.rpartition("/")[2].partition(".")[0]
 
 
 class Store(ABC):
@@ -23,7 +57,8 @@ class Store(ABC):
     def keep(self, name: str, folder: Path) -> None:
         """Take a folder over; it is gone from its old place afterwards.
 
-        What a process that died has left under the name is replaced.
+        What a process that died has left under the name is replaced. Once this returns, a row
+        may say that it is there: no power cut takes it away.
         """
 
     @abstractmethod
@@ -51,11 +86,14 @@ class LocalStore(Store):
         self.root = root
 
     def keep(self, name: str, folder: Path) -> None:
-        """Move the folder to its place; it has to be on the same disk."""
+        """Move the folder to its place; it has to be on the same disk. Its time is then."""
         target = self.root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         shutil.rmtree(target, ignore_errors=True)
+        flush(folder)
+        os.utime(folder)  # that took its time, and an old upload without a job is swept
         folder.rename(target)
+        flush_names(target.parent)
 
     def folder(self, name: str) -> Path:
         """Where it is kept.

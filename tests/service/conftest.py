@@ -6,6 +6,14 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from servers import (  # noqa: F401  fixtures
+    bucket,
+    database,
+    database_url,
+    postgresql,
+    postgresql_url,
+    s3,
+)
 from service_samples import COHORTS, HERE, Running, promoted, tiny
 
 from service.app import create_app
@@ -53,9 +61,9 @@ def settings(tmp_path: Path) -> ServiceSettings:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[ModelRegistry]:
     """A registry without versions."""
-    database = Database.opened(f"sqlite:///{tmp_path / 'test.db'}")
-    yield ModelRegistry(database, LocalStore(tmp_path), tmp_path / "models")
-    database.close()
+    opened = Database.opened(f"sqlite:///{tmp_path / 'test.db'}")
+    yield ModelRegistry(opened, LocalStore(tmp_path), tmp_path / "models")
+    opened.close()
 
 
 @pytest.fixture

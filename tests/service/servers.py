@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import URL, make_url
 
+from service.storage.database import Database
+
 #: Address of a PostgreSQL server to use instead of an own one; its user may make databases.
 GIVEN = "TEST_DATABASE_URL"
 
@@ -90,6 +92,22 @@ def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
     url = postgresql.new_database()
     yield url
     postgresql.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'test.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database of either kind, with its tables."""
+    opened = Database.opened(database_url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

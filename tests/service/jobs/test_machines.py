@@ -4,24 +4,31 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import timedelta
 
 import httpx2
 import obstore
 import pytest
 from audit_samples import FEW, predictions
-from cohort_samples import form, images, table, zipped
-from servers import bucket, s3  # noqa: F401  fixtures
+from cohort_samples import SCHEMA, form, images, table, zipped
 from service_samples import png, tiny
+from sqlalchemy import update
 from test_processes import environment, wait
 from test_shutdown import serving
+from workflow_samples import Bench
 
+from service.cohort.ingest import Ingestion
+from service.jobs.workflow import Task
+from service.jobs.workflows import Workflows
+from service.settings import ServiceSettings
 from service.storage.object_store import ObjectStore
+from service.storage.tables import Job, now
 
 IMAGES = 80
 
 
 @pytest.fixture
-def shared(bucket, s3, tmp_path):  # noqa: F811
+def shared(bucket, s3, tmp_path):
     """What the machines have in common, as variables."""
     return {
         "EVENSCAN_DATABASE_URL": f"sqlite:///{tmp_path / 'evenscan.db'}",
@@ -76,7 +83,7 @@ def predicted(client):
 
 
 @pytest.mark.slow
-def test_what_one_machine_has_made_another_gives(shared, bucket, s3, tmp_path):  # noqa: F811
+def test_what_one_machine_has_made_another_gives(shared, bucket, s3, tmp_path):
     with machine(tmp_path / "first", shared) as first:
         files = form(manifest=table(IMAGES), pictures=zipped(images(IMAGES)))
         cohort = done(first, first.post("/v1/cohorts", files=files))
@@ -119,3 +126,80 @@ def test_what_one_machine_has_made_another_gives(shared, bucket, s3, tmp_path): 
         assert again["model"] == 1
         compared = {"challenger": audited["audit"], "champion": audited["audit"]}
         done(second, second.post("/v1/audits/comparisons", json=compared))
+
+
+@pytest.fixture
+def machines(bucket, s3, tmp_path):
+    """Makes the parts of a service on a new machine, which has nothing but what all share."""
+    opened = []
+
+    def new():
+        settings = ServiceSettings.read(
+            home=tmp_path / f"machine-{len(opened)}",
+            database_url=f"sqlite:///{tmp_path / 'evenscan.db'}",
+            store_url=f"s3://{bucket}/evenscan",
+            store_endpoint=s3,
+            secret="a secret of all machines, of 32 letters or more",
+        )
+        opened.append(Bench(settings))
+        return opened[-1]
+
+    yield new
+    for each in opened:
+        each.database.close()
+
+
+def done_elsewhere(steps_of, job):
+    """What a job finds whose steps are each done on a machine that has done none before."""
+    found = {}
+    for number, step in enumerate(steps_of().steps()):
+        workflow = steps_of()
+        again = workflow.steps()[number]
+        assert not workflow.task.directory.exists()
+        if again.only_if(found):
+            found |= again.work(found)
+        assert workflow.task.id == job, step
+    return found
+
+
+def test_each_step_of_a_retraining_may_be_done_on_another_machine(machines, cache):
+    found = done_elsewhere(lambda: machines().retraining(tiny()), "job-1")
+    assert (found["verdict"], found["promoted"], found["version"]) == ("PASS", True, 1)
+    last = machines()
+    Workflows(last.place.settings, last.database)._clear("job-1")
+    assert last.place.store.names("work") == []
+    assert last.place.registry.champion().run == found["run"]
+    assert (last.place.registry.directory(last.place.registry.champion())).is_dir()
+
+
+def test_each_step_of_an_upload_may_be_done_on_another_machine(machines, tmp_path):
+    first = machines()
+    folder = first.place.layout.uploads / ".sent"
+    folder.mkdir()
+    (folder / "part-0").write_text(table())
+    (folder / "part-1").write_bytes(zipped(images()))
+    first.place.store.keep("uploads/job-1", folder)
+    request = {
+        "cohort": SCHEMA,
+        "tables": [{"file": "part-0", "name": "table.csv"}],
+        "images": [{"file": "part-1", "name": "images.zip"}],
+    }
+    with first.database.write() as session:
+        session.add(Job(id="job-1", kind="ingest", request=request))
+    found = done_elsewhere(lambda: Ingestion(Task("job-1", request, machines().place)), "job-1")
+    assert len(machines().place.cohorts.read(found["cohort"]).table) == 12
+
+
+def test_what_a_job_has_shared_goes_with_it(machines):
+    bench = machines()
+    work = bench.retraining(tiny())
+    work.split(work.ingest({}))
+    assert bench.place.store.names("work") == ["work/job-1.split"]
+    Workflows(bench.place.settings, bench.database).sweep()
+    assert bench.place.store.names("work") == ["work/job-1.split"]
+    bench.place.jobs.fail("job-1", "It is over.")
+    with bench.database.write() as session:
+        long_ago = now() - timedelta(days=100)
+        session.execute(update(Job).values(updated=long_ago))
+    Workflows(bench.place.settings, bench.database).sweep()
+    assert bench.place.store.names("work") == []

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from workflow_samples import Bench
 
 from evaluation.audit import Audit
 from evaluation.errors import InputError
+from evaluation.policy import Policy
 from service.jobs.retrain import parse
+from service.models.approval import approve
 from service.models.champion import read_predictions, score, unseen
+from service.models.conflicts import RefusedError
 from service.storage.tables import AuditRecord, HeldOutPatient
 from service.storage.tables import Cohort as CohortRow
 from training.cohort import CohortSchema, read_cohort
@@ -79,10 +83,10 @@ def test_other_classes_cannot_be_compared(trained):
 
 def done(work, trained, **found):
     """What the steps before a comparison find of a run that was trained elsewhere."""
-    directory = work.task.directory
-    directory.mkdir(parents=True, exist_ok=True)
-    if not (directory / "run").exists():
-        shutil.copytree(trained, directory / "run")
+    finished = work.task.directory / "finished"
+    if work.task.kept("run") is None:
+        shutil.copytree(trained, finished / "run")
+        work.task.keep("run", finished)
     return work.ingest({}) | {"run": "run"} | found
 
 
@@ -132,6 +136,36 @@ def test_a_challenger_that_somebody_wants_to_approve_waits(trained, bench):
     found = judged(bench.retraining(tiny(promotion="hold")), trained)
     assert (found["verdict"], found["gate"]) == ("PASS", "hold")
     assert found["reason"].startswith("Held for approval with no champion to compare with")
+
+
+def test_who_was_named_has_to_approve(trained, bench):
+    request = tiny(promotion="hold", approver="Ada")
+    work, registry = bench.retraining(request), bench.place.registry
+    found = judged(work, trained)
+    assert found["reason"].startswith("Held for approval by Ada with no champion")
+    version = work.register(found)["version"]
+    with pytest.raises(RefusedError, match="waits for the approval of Ada"):
+        approve(registry, version, "Bob", "I like it.", override=False)
+    assert registry.champion() is None
+    assert approve(registry, version, "Ada", "I have read it.", override=False).who == "Ada"
+    registry.promote(registry.register(trained).id, "a test", "another")
+    move = approve(registry, version, "Bob", "Ada is ill.", override=True)
+    assert (move.who, move.why) == ("Bob", "Override of approver Ada: Ada is ill.")
+
+
+def test_the_report_of_a_retraining_is_printed_if_it_is_asked_for(trained, bench, printer):
+    work = bench.retraining(tiny(pdf=True))
+    work.check()
+    judged(work, trained)
+    printed = bench.audit("job-1").with_name("report.pdf")
+    assert printed.read_bytes().startswith(b"%PDF")
+
+
+def test_a_report_that_cannot_be_printed_is_told_of_before(bench, monkeypatch):
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    bench.retraining(tiny()).check()
+    with pytest.raises(InputError, match="a PDF needs"):
+        bench.retraining(tiny(pdf=True), "job-2").check()
 
 
 def test_a_job_that_tries_another_again_registers_the_same_version(trained, bench):
@@ -248,6 +282,10 @@ def test_cohorts_that_the_service_holds(bench, tmp_path):
         ({"cohorts": [3]}, "cohorts"),
         ({"cohort": tiny()["cohort"]}, "both 'cohort' and 'cohorts' are given"),
         ({"promotion": "at once"}, "promotion"),
+        ({"approver": "Ada"}, "only if promotion is 'hold'"),
+        ({"promotion": "hold", "approver": ""}, "approver"),
+        ({"policy": "screning"}, "Did you mean 'screening'?"),
+        ({"policy": "/etc/policy.toml"}, "policy"),
         ({"promotoin": "hold"}, "promotoin"),
     ],
 )
@@ -284,5 +322,6 @@ def test_the_policy_of_the_service_is_the_default(tmp_path, settings):
     ours = settings.model_copy(update={"policy": policy})
     assert parse(tiny(policy=None), ours).policy.name == "ours"
     assert parse(tiny(), ours).policy.name == ANYTHING["name"]
+    assert parse(tiny(policy="screening"), ours).policy == Policy.find("screening")
     with pytest.raises(InputError, match="no policy"):
         parse(tiny(policy=None), settings)

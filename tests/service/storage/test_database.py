@@ -7,7 +7,6 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from servers import postgresql, postgresql_url  # noqa: F401  fixtures
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -17,20 +16,6 @@ from service.settings import ServiceSettings
 from service.storage.database import Database
 from service.storage.engines import BUSY_MILLISECONDS
 from service.storage.tables import AliasEvent, Job, JobEvent, ModelVersion, Table, now
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'new' / 'test.db'}"
-    return request.getfixturevalue("postgresql_url")
-
-
-@pytest.fixture
-def database(url):
-    database = Database.opened(url)
-    yield database
-    database.close()
 
 
 def add_version(database, run="run"):
@@ -64,7 +49,7 @@ def test_upgrade_keeps_what_is_there(database):
         assert session.get(ModelVersion, 1).run == "run"
 
 
-def test_processes_may_migrate_at_once(url, tmp_path):
+def test_processes_may_migrate_at_once(database_url, tmp_path):
     code = (
         "import sys; from service.storage.database import Database;"
         "from service.jobs.queue import JobQueue;"
@@ -73,7 +58,7 @@ def test_processes_may_migrate_at_once(url, tmp_path):
         "home=sys.argv[2], database_url=sys.argv[1]); JobQueue(settings, database).close();"
         "database.close()"
     )
-    command = [sys.executable, "-c", code, url, str(tmp_path)]
+    command = [sys.executable, "-c", code, database_url, str(tmp_path)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(3)]
     for process in processes:
         process.stdin.write(b"go\n")
@@ -81,8 +66,8 @@ def test_processes_may_migrate_at_once(url, tmp_path):
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
 
 
-def test_a_job_and_its_workflow_are_recorded_together(database, url, tmp_path):
-    settings = ServiceSettings.read(home=tmp_path, database_url=url)
+def test_a_job_and_its_workflow_are_recorded_together(database, database_url, tmp_path):
+    settings = ServiceSettings.read(home=tmp_path, database_url=database_url)
     queue = JobQueue(settings, database)
     queue.submit(Job(id="a", kind="retrain", request={}))
     assert queue.client.retrieve_workflow("a").get_status().status == "ENQUEUED"
@@ -178,7 +163,7 @@ def test_times_are_utc(database):
         assert abs((database.clock(session) - now()).total_seconds()) < 60
 
 
-def test_a_database_that_was_away_is_used_again(postgresql, postgresql_url):  # noqa: F811
+def test_a_database_that_was_away_is_used_again(postgresql, postgresql_url):
     database = Database.opened(postgresql_url)
     add_version(database)
     postgresql.stop()

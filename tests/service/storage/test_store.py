@@ -1,12 +1,13 @@
 """Finished folders: whole or not at all, the same below the home and in a bucket."""
 
+import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import obstore
 import pytest
-from servers import bucket, s3  # noqa: F401  fixtures
 from workflow_samples import Bench
 
 from service.jobs.sweeping import Sweeping
@@ -37,7 +38,7 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-def other(bucket, s3, tmp_path):  # noqa: F811
+def other(bucket, s3, tmp_path):
     """The same bucket seen by two machines."""
     return [
         ObjectStore(f"s3://{bucket}", tmp_path / f"copies-{machine}", s3) for machine in "ab"
@@ -112,6 +113,27 @@ def test_a_local_folder_is_moved_and_not_copied(tmp_path, work):
     assert (store.folder("models/3") / "model.onnx").stat().st_ino == inode
 
 
+def test_a_local_folder_is_on_the_disk_before_a_row_says_so(tmp_path, work, monkeypatch):
+    """Its content before it has its name, and its name before anybody is told."""
+    made(work)
+    wanted = {path.stat().st_ino for path in (work, *work.rglob("*"))}
+    flushed, fsync, rename = [], os.fsync, Path.rename
+
+    def flush(handle):
+        flushed.append(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def named(path, target):
+        assert wanted <= set(flushed)
+        flushed.clear()
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "rename", named)
+    LocalStore(tmp_path / "home").keep("models/3", work)
+    assert flushed == [(tmp_path / "home" / "models").stat().st_ino]
+
+
 def test_nothing_is_there_before_all_of_it_is(other, work, monkeypatch):
     here, there = other
     made(work)
@@ -168,6 +190,51 @@ def test_many_may_fetch_at_once(other, work):
     assert [path.name for path in (there.copies / "models").iterdir()] == ["3"]
 
 
+def test_a_fetch_that_another_process_wins(other, work, monkeypatch):
+    here, there = other
+    here.keep("models/3", made(work))
+    rename = Path.rename
+
+    def late(path, target):
+        shutil.copytree(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert content(there.folder("models/3")) == FILES
+    assert [path.name for path in (there.copies / "models").iterdir()] == ["3"]
+
+
+def test_a_copy_that_comes_while_others_are_dropped_stays(other, work, monkeypatch):
+    here, there = other
+    for name in ("cohorts/a", "cohorts/b"):
+        here.keep(name, made(work))
+    there.folder("cohorts/a")
+    names = ObjectStore.names
+
+    def listed_before(self, prefix):
+        found = names(self, prefix)
+        here.keep("cohorts/c", made(work))
+        there._fetch("cohorts/c", there.copies / "cohorts" / "c")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectStore, "names", listed_before)
+        there.folder("cohorts/b")
+    assert content(there.copies / "cohorts" / "c") == FILES
+
+
+def test_what_a_fetch_that_died_has_left_goes_in_time(other, work, monkeypatch):
+    here, there = other
+    for name in ("cohorts/a", "cohorts/b"):
+        here.keep(name, made(work))
+    made(there.copies / "cohorts" / ".incoming-dead")
+    there.folder("cohorts/a")
+    assert (there.copies / "cohorts" / ".incoming-dead").exists()  # it may still be coming
+    monkeypatch.setattr("service.storage.object_store.LEFT_ALONE", -LEFT_ALONE)
+    there.folder("cohorts/b")
+    assert {path.name for path in (there.copies / "cohorts").iterdir()} == {"a", "b"}
+
+
 def test_what_was_removed_elsewhere_leaves_no_copy(other, work):
     here, there = other
     for name in ("cohorts/a", "cohorts/b"):
@@ -195,7 +262,7 @@ def keys(store):
     return [item["path"] for page in obstore.list(store.bucket) for item in page]
 
 
-def test_uploads_of_a_request_that_died_are_removed_in_time(bucket, s3, tmp_path):  # noqa: F811
+def test_uploads_of_a_request_that_died_are_removed_in_time(bucket, s3, tmp_path):
     settings = ServiceSettings.read(
         home=tmp_path / "home",
         store_url=f"s3://{bucket}",
@@ -223,7 +290,7 @@ def test_links_are_not_followed_into_the_bucket(other, work):
         here.keep("models/3", work)
 
 
-def test_a_store_that_does_not_answer(tmp_path, monkeypatch, bucket, work):  # noqa: F811
+def test_a_store_that_does_not_answer(tmp_path, monkeypatch, bucket, work):
     monkeypatch.setattr("service.storage.object_store.RETRIES", {"max_retries": 0})
     store = ObjectStore(f"s3://{bucket}", tmp_path / "copies", "http://127.0.0.1:9")
     made(work)
