@@ -158,6 +158,9 @@ class _Unpacking:
             except (BadZipFile, EOFError, RuntimeError, zlib.error, struct.error):
                 found = "it is damaged"
                 yield Fault(f"{where}/{shown(info)}", found, "Pack the files again.")
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                found = "a file and a folder have one name"
+                yield Fault(f"{where}/{shown(info)}", found, "Rename one of them.")
             if self.read > self.bounds.total:
                 yield too_much(where, self.bounds)
                 return
@@ -182,7 +185,7 @@ class _Unpacking:
 
     def _written(self, begin: bytes, file: IO[bytes], info: ZipInfo) -> int | None:
         """Write a file; returns its size, None if it is larger than it says."""
-        path = self.target / info.filename
+        path = self._place(info)
         path.parent.mkdir(parents=True, exist_ok=True)
         size, piece = 0, begin
         with path.open("wb") as written:
@@ -194,6 +197,17 @@ class _Unpacking:
                 piece = file.read(PIECE)
                 self.read += len(piece)
         return size
+
+    def _place(self, info: ZipInfo) -> Path:
+        """Where a file is written.
+
+        Raises:
+            BadZipFile: That is not below the target.
+        """
+        path, target = (self.target / info.filename).resolve(), self.target.resolve()
+        if target not in path.parents:
+            raise BadZipFile("its name leads out of the folder")
+        return path
 
 
 def _begins(begin: bytes, marks: Iterable[tuple[int, bytes]]) -> bool:

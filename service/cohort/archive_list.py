@@ -137,7 +137,8 @@ def _file_faults(listed: Sequence[ZipInfo], where: str, bounds: Bounds) -> Itera
 
 def _reasons(info: ZipInfo, bounds: Bounds) -> Iterator[tuple[str, str]]:
     """Why a file is not unpacked, and what to do about it."""
-    if found := _name_fault(info):
+    # It is unpacked under the second, which an extra field of the list may have put there.
+    if found := _name_fault(info.orig_filename) or _name_fault(info.filename):
         yield found, "Pack it under a plain relative name."
     mode = stat.S_IFMT(info.external_attr >> 16)
     if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -153,8 +154,7 @@ def _reasons(info: ZipInfo, bounds: Bounds) -> Iterator[tuple[str, str]]:
         yield f"it grows more than {RATIO} times", "Pack it without compression."
 
 
-def _name_fault(info: ZipInfo) -> str:
-    name = info.orig_filename
+def _name_fault(name: str) -> str:
     try:
         inside(name)
     except ValueError:

@@ -160,7 +160,7 @@ class Cohorts:
             raise unknown_name("cohort", cohort, self._ids(), "cohorts")
         schema = CohortSchema.parse(row.schema, f"cohort {cohort}")
         if row.source is None:
-            return read_cohort(schema, self.store.folder(str(row.directory)))
+            return read_cohort(schema, self._folder(row))
         folder = registered(row.source, self.settings)
         try:
             found = read_cohort(schema, folder)
@@ -171,6 +171,12 @@ class Cohorts:
             raise InputError(Fault(f"cohort {cohort}", "its files have changed", remedy))
         hidden = Identities(secret_of(self.settings), schema).hidden(found)
         return replace(hidden, load=discreet(hidden.load, schema, folder))
+
+    def _folder(self, row: Cohort) -> Path:
+        try:
+            return self.store.folder(str(row.directory))
+        except LookupError:  # it was removed after its row was read
+            raise unknown_name("cohort", row.id, self._ids(), "cohorts") from None
 
     def _ids(self) -> Sequence[str]:
         with self.database.read() as session:

@@ -1,6 +1,8 @@
 """Takes out of TIFF files what pixels do not depend on, without encoding these again."""
 
 import struct
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 #: Tags that pixels, their colours and their size depend on.
@@ -21,8 +23,26 @@ SIZES: Final = {
 #: Where strips or tiles lie, and how long they are.
 PLACES: Final = ((273, 279), (324, 325))
 
+#: How values of the types of whole numbers are unpacked.
+NUMBERS: Final = {3: "H", 4: "I", 16: "Q"}
+
+#: Tags that hold a file of another kind, as long as that is: tables of JPEG, a colour profile.
+FILES: Final = (347, 34675)
+
+#: Most values of a tag: three colours of 16 bits.
+VALUES: Final = 3 * 2**16
+
+#: Most strips or tiles of a page.
+STRIPS: Final = 2**20
+
 #: Most pages of a file.
 PAGES: Final = 100_000
+
+#: Most entries, strips and tiles of a file, all pages together.
+PARTS: Final = 2**22
+
+#: How often the bytes of a file may be copied: pages may share a palette, not their pixels.
+COPIES: Final = 4
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -34,7 +54,7 @@ def without_metadata(data: bytes) -> bytes:
         data: A classic or big TIFF of either byte order.
 
     Raises:
-        ValueError: Its structure is damaged.
+        ValueError: Its structure is damaged, or points to the same bytes again and again.
         struct.error: The same.
     """
     return _Tiff(data).cleaned()
@@ -42,8 +62,9 @@ def without_metadata(data: bytes) -> bytes:
 
 class _Tiff:
     def __init__(self, data: bytes) -> None:
-        self.data, self.kept = data, bytearray(len(data))
-        self.order = "<" if data.startswith(b"II") else ">"
+        self.data, self.kept = memoryview(data), bytearray(len(data))
+        self.bytes, self.parts = COPIES * len(data), PARTS
+        self.order = "<" if data[:2] == b"II" else ">"
         self.big = data[2:4] in (b"+\0", b"\0+")
         self.word = "Q" if self.big else "I"
         self.size = 8 if self.big else 4
@@ -67,40 +88,53 @@ class _Tiff:
         count = self._read("Q" if self.big else "H", at)
         if at + count_size + count * entry_size + self.size > len(self.data):
             raise ValueError("truncated")
-        entries, values = [], dict[int, list[int]]()
+        self._count(count)
+        entries, values = bytearray(), dict[int, Iterator[tuple[int]]]()
         for k in range(count):
             place = at + count_size + k * entry_size
             tag, kind = struct.unpack_from(f"{self.order}HH", self.data, place)
             if tag in KEPT and kind in SIZES:
-                entries.append(self.data[place : place + entry_size])
-                values[tag] = self._value(place, kind)
+                entries += self.data[place : place + entry_size]
+                values[tag] = self._values(place, tag, kind)
         for offsets, lengths in PLACES:
-            pairs = zip(values.get(offsets, []), values.get(lengths, []), strict=True)
-            for offset, length in pairs:
-                self._copy(offset, length)
+            self._strips(values.get(offsets, iter(())), values.get(lengths, iter(())))
         following = self._read(self.word, at + count_size + count * entry_size)
-        table = struct.pack(self.order + ("Q" if self.big else "H"), len(entries))
-        table += b"".join(entries) + struct.pack(self.order + self.word, following)
+        table = struct.pack(self.order + ("Q" if self.big else "H"), len(entries) // entry_size)
+        table += entries + struct.pack(self.order + self.word, following)
         self.kept[at : at + len(table)] = table
         return following
 
-    def _value(self, place: int, kind: int) -> list[int]:
-        """Copy what an entry points to; returns its numbers if they are whole."""
+    def _values(self, place: int, tag: int, kind: int) -> Iterator[tuple[int]]:
+        """Copy what an entry points to; returns its numbers, to be read one by one."""
         number = self._read(self.word, place + 4)
+        if tag not in FILES and number > (STRIPS if tag in chain(*PLACES) else VALUES):
+            raise ValueError("a tag has too many values")
         length = number * SIZES[kind]
         at = place + 4 + self.size
         if length > self.size:
             at = self._read(self.word, at)
             self._copy(at, length)
-        forms = {3: "H", 4: "I", 16: "Q"}
-        if kind not in forms:
-            return []
-        form = f"{self.order}{number}{forms[kind]}"
-        return list(struct.unpack_from(form, self.data, at))
+        if kind not in NUMBERS:
+            return iter(())
+        return struct.iter_unpack(self.order + NUMBERS[kind], self.data[at : at + length])
+
+    def _strips(self, offsets: Iterator[tuple[int]], lengths: Iterator[tuple[int]]) -> None:
+        """Copy the strips or tiles of a page."""
+        for (offset,), (length,) in zip(offsets, lengths, strict=True):
+            self._count(1)
+            self._copy(offset, length)
+
+    def _count(self, parts: int) -> None:
+        self.parts -= parts
+        if self.parts < 0:
+            raise ValueError("it has too many parts")
 
     def _copy(self, at: int, length: int) -> None:
         if at + length > len(self.data):
             raise ValueError("truncated")
+        self.bytes -= length
+        if self.bytes < 0:
+            raise ValueError("it has the same bytes again and again")
         self.kept[at : at + length] = self.data[at : at + length]
 
     def _read(self, form: str, at: int) -> int:

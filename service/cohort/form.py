@@ -9,6 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from evaluation.errors import Fault, InputError, unknown_name
 from evaluation.settings import parse_toml, read_toml
 from service.cohort.parts import name_of_table
+from service.protocol.storable import storable
 from service.settings import ServiceSettings
 
 #: Parts of a form, as OpenAPI describes them.
@@ -119,11 +120,11 @@ def _schema(
         remedy = "Send a schema, or the name of one that the service has."
         raise InputError(Fault("body", "there is not one schema", remedy, column="schema"))
     if given is not None:
-        return given
+        return storable(given, "schema")
     files = {path.stem: path for path in settings.cohorts.glob("*.toml")}
     if not isinstance(name, str) or name not in files:
         raise unknown_name("cohort", str(name), files, "body, schema_name")
-    return read_toml(files[name])
+    return storable(read_toml(files[name]), f"cohort {name}")
 
 
 def _part(path: Path, name: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from anyio import CancelScope
 from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -43,18 +45,25 @@ class Receiving(MultiPartParser):
                 file.close()
 
 
-@contextmanager
-def receiving(home: Path) -> Iterator[Path]:
+@asynccontextmanager
+async def receiving(home: Path) -> AsyncIterator[Path]:
     """A folder to receive files in; what is left in it at the end is removed."""
     folder = home / "receiving" / uuid4().hex
-    for old in folder.parent.glob("*"):
-        if time.time() - max(p.stat().st_mtime for p in (old, *old.iterdir())) > LEFT_ALONE:
-            shutil.rmtree(old, ignore_errors=True)
-    folder.mkdir(parents=True)
     try:
+        await run_in_threadpool(_begin, folder)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with CancelScope(shield=True):  # also if whoever sends has gone
+            await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _begin(folder: Path) -> None:
+    """Make a folder, and remove those beside it that dead processes have left."""
+    for old in folder.parent.glob("*"):
+        with suppress(FileNotFoundError):  # other requests come to their end meanwhile
+            if time.time() - max(p.stat().st_mtime for p in (old, *old.iterdir())) > LEFT_ALONE:
+                shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 async def receive(request: Request, folder: Path) -> FormData:

@@ -81,6 +81,37 @@ def test_a_name_with_nul(tmp_path):
     assert "its name" in refused(tmp_path, data)
 
 
+def renamed(monkeypatch, name):
+    """Zips name their files otherwise in an extra field, which Python reads from 3.12 on."""
+    monkeypatch.setattr(
+        ZipInfo, "_decodeExtra", lambda info, *crc: info.__setattr__("filename", name)
+    )
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "a\nb.png"])
+def test_second_names_that_lead_elsewhere(tmp_path, monkeypatch, name):
+    renamed(monkeypatch, name)
+    assert "its name" in refused(tmp_path, member("a.png"))
+
+
+def test_second_names_in_the_words_of_the_packer(tmp_path, monkeypatch):
+    renamed(monkeypatch, "größe.png")
+    assert unpacked(tmp_path, member("gr_e.png")).files == 1
+    assert (tmp_path / "out" / "größe.png").read_bytes() == picture(1)
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "a/..", "."])
+def test_nothing_is_written_elsewhere_whatever_the_lists_say(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("service.cohort.archive.list_faults", lambda *rest: [])
+    assert "damaged" in refused(tmp_path, member(name))
+
+
+@pytest.mark.parametrize("names", [("a", "a/b.png"), ("a/b.png", "a")])
+def test_a_file_and_a_folder_of_one_name(tmp_path, names):
+    archive = zipped({name: picture(k) for k, name in enumerate(names)})
+    assert "a file and a folder have one name" in refused(tmp_path, archive)
+
+
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
 def test_links_and_devices(tmp_path, mode):
     attributes = (mode | 0o777) << 16

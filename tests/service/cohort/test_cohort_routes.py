@@ -95,6 +95,15 @@ def test_twice_at_once(service, kept):
     service.services.cohorts.read(kept)
 
 
+def test_a_cohort_whose_folder_was_removed_meanwhile(service, kept, monkeypatch):
+    def gone(name):
+        raise LookupError(name)
+
+    monkeypatch.setattr(service.services.store, "folder", gone)
+    with pytest.raises(InputError, match="no cohort is called"):
+        service.services.cohorts.read(kept)
+
+
 def test_listed_and_reported(service, kept):
     listed = service.client.get(URL).json()
     assert kept in [item["id"] for item in listed["items"]]

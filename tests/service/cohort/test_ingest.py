@@ -25,7 +25,7 @@ from service.storage.tables import Job
 KILLED = Path(__file__).parents[1].joinpath("killed_worker.py")
 
 
-@pytest.mark.parametrize("place", ["done:unpack", "done:validate", "done:keep"])
+@pytest.mark.parametrize("place", ["done:unpack", "done:validate", "kept:keep", "done:keep"])
 def test_a_killed_worker_keeps_it_once(tmp_path, place):
     settings = ServiceSettings.read(
         home=tmp_path / "home", cohorts=COHORTS, poll_seconds=0.05, open=True
