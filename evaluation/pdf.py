@@ -1,6 +1,7 @@
 """The report as PDF."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +75,10 @@ def weasyprint_module() -> Any:
         InputError: A system library that it needs is missing.
     """
     try:
-        import weasyprint
+        with warnings.catch_warnings():
+            # Without HarfBuzz it embeds whole fonts: a larger file, and nothing for who reads it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import weasyprint
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"a PDF needs {_NEEDED}", name="weasyprint") from error
     except OSError as error:

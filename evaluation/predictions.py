@@ -316,7 +316,7 @@ def _row_faults(
 
 
 def _found(name: str, raw: pd.DataFrame, row: int) -> str:
-    """What is wrong with a value. The row is named beside it, and no id: it may be a patient's."""
+    """What is wrong with a value. The row is named beside it, no id: it may be a patient's."""
     value, role = raw[name].iloc[row], name.split("_")[0]
     if pd.isna(value):
         return f"{role} is missing"

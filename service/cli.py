@@ -1,20 +1,17 @@
 """Commands of the service: serve, worker, models."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.models.models_cli import models
+from service.private import private
 from service.remote import remote
 from service.security.keys_cli import keys
 
 # Everything else is imported inside the commands: the base install loads this module, and
 # `evenscan --help` should not wait for it.
-
-#: What a service writes is for its own user: images of patients, and who asked for what.
-PRIVATE = 0o077
 
 app = typer.Typer()
 app.add_typer(models, name="models")
@@ -42,7 +39,7 @@ def serve(
     given = {"host": host, "port": port, "open": open_, "processes": processes}
     settings = ServiceSettings.read(**{k: v for k, v in given.items() if v is not None})
     configure(settings.log)
-    os.umask(PRIVATE)
+    private()
     start(settings, with_worker=worker, on_listening=typer.echo)
 
 
@@ -58,7 +55,7 @@ def answer(
 
     settings = ServiceSettings.read()
     configure(settings.log)
-    os.umask(PRIVATE)
+    private()
     answer_while_stdin_is_open(settings, listener, started)
 
 
@@ -75,7 +72,7 @@ def worker(
 
     settings = ServiceSettings.read()
     configure(settings.log)
-    os.umask(PRIVATE)
+    private()
     run(settings, while_stdin_is_open=while_stdin_is_open)
 
 

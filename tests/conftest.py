@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from evaluation.errors import InputError
+from evaluation.pdf import weasyprint_module
+
 # A busy machine is slow, not wrong.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -22,6 +25,15 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data are not at {folder}; set EVENSCAN_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def printer() -> None:
+    """Skips the test, with the reason, where reports cannot be printed to PDF."""
+    try:
+        weasyprint_module()
+    except (ModuleNotFoundError, InputError) as error:
+        pytest.skip(str(error))
 
 
 def made_predictions(

@@ -18,8 +18,8 @@ class ModelCalls(Calls):
 
         Args:
             configuration: As of ``evenscan train``, with ``cohorts``, ids that the service
-                holds, or ``cohort``, a name that it knows; and maybe ``promotion`` and
-                ``webhook``.
+                holds, or ``cohort``, a name that it knows; and maybe ``promotion``,
+                ``approver``, ``pdf`` and ``webhook``.
         """
         return self._begin("/v1/retrain", dict(configuration))
 
@@ -40,7 +40,8 @@ class ModelCalls(Calls):
             model: An alias, or the number of a version.
             why: The reason, as a sentence.
             who: Who decides, if the service is open.
-            override: Promote it although its verdict is not PASS.
+            override: Promote it although its verdict is not PASS, or somebody else was named to
+                approve it.
         """
         body = _decision(why, who) | {"override": override}
         answer = self._connection.send("POST", f"/v1/models/{quoted(model)}/promote", json=body)

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.private import private
+
 if TYPE_CHECKING:
     from service.models.registry import ModelRegistry
 
 # Everything else is imported inside the commands: see ``service.cli``.
 
-models = typer.Typer(help="Model versions and the champion.", no_args_is_help=True)
+models = typer.Typer(
+    help="Model versions and the champion.", callback=private, no_args_is_help=True
+)
 
 Who = Annotated[str, typer.Option(help="Who decides.")]
 Why = Annotated[str, typer.Option(help="The reason, as a sentence.")]

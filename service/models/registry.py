@@ -1,6 +1,7 @@
 """Model versions, and which of them is the champion."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +73,7 @@ class ModelRegistry(Versions):
         shutil.rmtree(incoming, ignore_errors=True)
         try:
             shutil.copytree(run, incoming, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            os.utime(incoming)  # it has the run's time, and what is old here is swept
             # Before the row, and outside of its transaction, which would hold up all others
             # while a store far away takes its time. A crash between the two leaves a folder
             # that a job finds again, and that nobody else sees.

@@ -36,7 +36,10 @@ def promote(
     why: Why,
     who: Who = None,
     override: Annotated[
-        bool, typer.Option("--override", help="Although its verdict is not PASS.")
+        bool,
+        typer.Option(
+            "--override", help="Although its verdict is not PASS, or another is to approve."
+        ),
     ] = False,
 ) -> None:
     """Make a version the champion. The move is recorded and cannot be erased."""

@@ -17,6 +17,9 @@ def retrain(
     hold: Annotated[
         bool, typer.Option("--hold", help="Leave the promotion to people.")
     ] = False,
+    approver: Annotated[
+        str | None, typer.Option(help="With --hold: whose approval it needs, by name.")
+    ] = None,
     watch: Watch = False,
 ) -> None:
     """Train a challenger, audit it, and promote it if the gate lets it pass.
@@ -42,4 +45,6 @@ def retrain(
             raise InputError(Fault(str(config), found, remedy))
         if hold:
             wanted["promotion"] = "hold"
+        if approver is not None:
+            wanted["approver"] = approver
         begun(client, client.retrain(wanted), watch)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.private import private
+
 if TYPE_CHECKING:
     from service.security.keys import Keys
 
-keys = typer.Typer(help="Keys that requests carry.", no_args_is_help=True)
+keys = typer.Typer(help="Keys that requests carry.", callback=private, no_args_is_help=True)
 
 
 @keys.command()

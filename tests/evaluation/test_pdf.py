@@ -23,8 +23,7 @@ def audit():
 
 
 @pytest.fixture(scope="module")
-def printed(audit):
-    pytest.importorskip("weasyprint")
+def printed(audit, printer):
     return print_pdf(PAGE, audit)
 
 

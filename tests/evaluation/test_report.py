@@ -94,8 +94,7 @@ def test_writes_the_same_bytes_again_and_the_chain_goes_on(found, tmp_path):
     assert len(again) == 2 * len(lines)
 
 
-def test_prints_to_pdf(found, tmp_path):
-    pytest.importorskip("weasyprint", reason="the extra 'pdf' is not installed")
+def test_prints_to_pdf(found, tmp_path, printer):
     write(found, tmp_path, pdf=True)
     printed = (tmp_path / "report.pdf").read_bytes()
     assert printed.startswith(b"%PDF-")

@@ -126,8 +126,7 @@ def test_audits_are_listed_by_verdict_a_page_at_a_time(worked, made):
     is_problem(worked.client.get("/v1/audits?cursor=WzFd"), 422)
 
 
-def test_a_pdf_is_printed_if_it_is_asked_for(worked):
-    pytest.importorskip("weasyprint")
+def test_a_pdf_is_printed_if_it_is_asked_for(worked, printer):
     place = succeeded(worked, post(worked, predictions(), pdf="true"))["links"]["audit"]
     for answer in (
         worked.client.get(f"{place}/report.pdf"),
