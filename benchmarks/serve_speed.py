@@ -1,13 +1,14 @@
 """Requests a second of the service beside LitServe, on the same two cores, in one run.
 
-``python -m benchmarks.serve_speed RUN --litserve PYTHON`` serves the model of a run directory
-from this service and, if a Python that has litserve, onnxruntime, pillow and pydantic is named,
-from LitServe with the same decoder and the same ONNX file; then asks both with the same images,
-as JSON with base64, which both take, in turns: the machine may be shared, so each figure is the
-median of several rounds, and what counts is the ratio. The service is also asked with PNG
-bodies. ONNX Runtime called directly in this process, on one thread like both servers' model,
-is the limit of what a batch can reach. Servers and load share the first two cores of this
-machine.
+``python -m benchmarks.serve_speed RUN ... --litserve PYTHON`` serves the model of each run
+directory from this service and, if a Python that has litserve, onnxruntime, pillow and pydantic
+is named, from LitServe with the same decoder and the same ONNX file; then asks both with the
+same images, as JSON with base64, which both take, in turns: the machine may be shared, so each
+figure is the median of several rounds, and what counts is the ratio. The service is also asked
+with PNG bodies and arrays. ONNX Runtime called directly, in as many processes as the service
+has and on one thread each like its models, is the limit of what batches can reach: of one
+process for a lone client, who waits for one at a time, and of all of them for several clients.
+Servers and load share the first two cores of this machine.
 
 ``--flat N`` asks the service N more times and prints its memory before and after.
 """
@@ -22,17 +23,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 import uvloop
 from PIL import Image
 
+from service.inference.media import ARROW
 from service.layout import Layout
 from service.models.registry import ModelRegistry
 from service.settings import ServiceSettings
@@ -116,10 +119,10 @@ def as_json(files: Sequence[bytes]) -> bytes:
     return json.dumps({"images": said}).encode()
 
 
-def request(path: str, kind: str, body: bytes) -> bytes:
+def request(path: str, kind: str, body: bytes, accept: str = "*/*") -> bytes:
     """A whole HTTP request."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
-    return f"{head}Accept: */*\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Caller(asyncio.Protocol):
@@ -261,24 +264,36 @@ def megabytes(process: int) -> str:
     return " + ".join(f"{each:.0f}" for each in memory(process)) + " MB"
 
 
-def direct(predictor: Predictor, files: Sequence[bytes], seconds: float) -> tuple[float, float]:
-    """Images a second of ONNX Runtime alone, one thread: batches of 64, then single ones."""
-    from training.imaging import decode
+def direct(run: Path, files: Sequence[bytes], seconds: float, processes: int) -> float:
+    """Images a second of ONNX Runtime alone, in batches of 64, of some processes at once."""
+    spawn = get_context("spawn")
+    together, found = spawn.Barrier(processes), spawn.SimpleQueue()
+    given = (run, files, seconds, together, found)
+    working = [spawn.Process(target=_direct, args=given) for _ in range(processes)]
+    for each in working:
+        each.start()
+    speed = sum(found.get() for _ in working)
+    for each in working:
+        each.join()
+    return speed
 
-    pixels = np.stack([decode(each, predictor.contract, "image") for each in files])
-    found = []
-    for batch in (pixels, pixels[:1]):
+
+def _direct(
+    run: Path, files: Sequence[bytes], seconds: float, together: Any, found: Any
+) -> None:
+    predictor = Predictor(run, threads=1)
+    batch = np.stack([pixels_of(each, predictor) for each in files])
+    predictor.predict(batch)
+    together.wait()
+    count, began = 0, time.perf_counter()
+    while (lasted := time.perf_counter() - began) < seconds:
         predictor.predict(batch)
-        count, began = 0, time.perf_counter()
-        while (lasted := time.perf_counter() - began) < seconds:
-            predictor.predict(batch)
-            count += len(batch)
-        found.append(count / lasted)
-    return found[0], found[1]
+        count += len(batch)
+    found.put(count / lasted)
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
     litserve: Annotated[Path | None, typer.Option(help="A Python that has litserve.")] = None,
     seconds: Annotated[float, typer.Option(help="Of each measurement.")] = 2.0,
     rounds: Annotated[int, typer.Option(help="Measurements of each load.")] = 5,
@@ -287,19 +302,33 @@ def main(
 ) -> None:
     """Measure, print, and write ``benchmarks/results/serve_speed.txt``."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    predictor = Predictor(run, threads=1)
-    files = images(predictor.contract.size, predictor.contract.channels)
-    lines = [f"{predictor.method}, {predictor.contract.shape}; {len(files[0])} bytes a PNG"]
+    lines: list[str] = []
 
     def tell(line: str) -> None:
         lines.append(line)
         print(line, flush=True)
 
-    print(lines[0])
-    batched, single = direct(predictor, files, seconds)
-    tell(
-        f"ONNX Runtime directly: {batched:,.0f} images/s in batches of 64, {single:,.0f} singly"
-    )
+    for run in runs:
+        measure(run, litserve, seconds, rounds, processes, flat, tell)
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def measure(
+    run: Path,
+    litserve: Path | None,
+    seconds: float,
+    rounds: int,
+    processes: int,
+    flat: int,
+    tell: Callable[[str], None],
+) -> None:
+    """Measure one model."""
+    predictor = Predictor(run, threads=1)
+    files = images(predictor.contract.size, predictor.contract.channels)
+    tell(f"{predictor.method}, {predictor.contract.shape}; {len(files[0])} bytes a PNG")
+    limits = [direct(run, files, seconds, count) for count in (1, processes)]
+    shown = f"{limits[0]:,.0f} images/s in batches of 64, {limits[1]:,.0f} of {processes}"
+    tell(f"ONNX Runtime directly: {shown} processes at once")
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
         running = list(servers(run, Path(home), litserve, files, processes, stack))
         for server in running:
@@ -312,15 +341,30 @@ def main(
             asking = running if media == "application/json" else running[:1]
             points = in_turns(asking, media, bodies, clients, seconds, rounds)
             for server, point in zip(asking, points, strict=True):
-                tell(_row(server.name, name, clients, point, count, batched))
+                limit = limits[0] if clients == 1 else limits[1]
+                tell(_row(server.name, name, clients, point, count, limit))
             if len(points) == 2:
                 tell(f"{name}, {clients} clients: {ratio(points):.2f} times LitServe")
         for server in running:
             tell(f"{server.name}: {megabytes(server.process.pid)} after all")
+        tell(f"{running[0].name}: {after_arrow(running[0], files)} after Arrow, too")
         if flat:
             for line in flatness(running[0], files, flat, seconds):
                 tell(line)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def after_arrow(server: Served, files: Sequence[bytes]) -> str:
+    """Memory when every process has read images in Arrow and answered in it."""
+    import pyarrow as pa
+
+    table = pa.table({"name": [""] * len(files), "image": list(files)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    asked = [request(server.path, ARROW, sink.getvalue().to_pybytes(), accept=ARROW)]
+    with awake(server):
+        uvloop.run(load(server.port, asked, 8, 2.0))
+        return megabytes(server.process.pid)
 
 
 def loads(

@@ -71,6 +71,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        # The address of a redirect would be made of the Host header, which anybody may set.
+        redirect_slashes=False,
     )
     routers = [ROUTES.get(name) for name in ROUTES.names()]
     routes = [route for router in routers for route in router.routes]

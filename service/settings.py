@@ -52,6 +52,9 @@ class ServiceSettings(BaseSettings):
         folders: Folder below which cohorts may be registered in place; none: they may not.
         policy: Name or file of the gate's policy for retrain requests that carry none.
         max_body_bytes: Largest request body, in bytes; 64 MiB by default.
+        max_buffered_bytes: Bytes that the bodies of all requests may have together in a
+            process, 512 MiB by default; one beyond them is answered 503. Uploaded cohorts go to
+            the disk as they come, and do not count.
         max_upload_bytes: Largest cohort that is uploaded, in bytes; 20 GiB by default.
         max_unpacked_bytes: Largest uploaded cohort once it is unpacked, in bytes.
         max_images: Most images in one request.
@@ -59,7 +62,8 @@ class ServiceSettings(BaseSettings):
         models_in_memory: How many model versions stay loaded; the least recently used one goes
             first.
         body_seconds: How long a request may take to send its headers and the next piece of its
-            body, before the connection is closed.
+            body, before the connection is closed. After that long a body has to bring 16 KiB a
+            second on average.
         secret: Key under which patient identifiers are hashed and webhooks are signed. Default:
             made at first use, in the file ``secret`` of ``home``.
         webhook_hosts: Hosts that a webhook may go to, with commas; none: no webhooks.
@@ -95,6 +99,7 @@ class ServiceSettings(BaseSettings):
     folders: Path | None = None
     policy: Path | None = None
     max_body_bytes: int = Field(default=64 * 2**20, ge=1)
+    max_buffered_bytes: int = Field(default=512 * 2**20, ge=1)
     max_upload_bytes: int = Field(default=20 * 2**30, ge=1)
     max_unpacked_bytes: int = Field(default=100 * 2**30, ge=1)
     max_images: int = Field(default=64, ge=1)
@@ -164,6 +169,8 @@ class ServiceSettings(BaseSettings):
             raise ValueError("oidc_issuer and oidc_audience belong together")
         if self.oidc_issuer and not trustworthy(self.oidc_issuer):
             raise ValueError("oidc_issuer must begin with https://, or be at this machine")
+        if self.max_buffered_bytes < self.max_body_bytes:
+            raise ValueError("max_buffered_bytes must be at least max_body_bytes")
         if self.takeover_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("takeover_seconds must be at least three times heartbeat_seconds")
         return self

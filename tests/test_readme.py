@@ -15,6 +15,7 @@ from evaluation.probe import PROBES
 from evaluation.section import SECTIONS
 from evaluation.shift import SHIFTS
 from service.app import ROUTES
+from service.settings import ServiceSettings
 from tests.conftest import ROOT, made_predictions
 from training.format import FORMATS
 from training.method import METHODS
@@ -45,6 +46,21 @@ def evenscan(*arguments, cwd=ROOT):
 def test_every_plug_in_is_named(folder):
     (row,) = re.findall(rf"^\| `{folder}` \| (.*) \|$", README, re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == FOLDERS[folder]()
+
+
+SETTINGS = re.compile(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| ([^|]*) \| [^|]* \|$", re.MULTILINE)
+
+
+def test_every_setting_of_the_service_is_listed_with_its_default():
+    listed = {}
+    for names, defaults in SETTINGS.findall(README):
+        known, told = re.findall(r"`(\w+)`", names), defaults.split(", ")
+        listed |= zip(known, told if told[1:] else told * len(known), strict=True)
+    fields = ServiceSettings.model_fields
+    assert set(listed) == {name.upper() for name in fields}
+    for name, default in listed.items():
+        if default.startswith("`"):
+            assert default.strip("`") == str(fields[name.lower()].default), name
 
 
 def test_every_extra_is_named():

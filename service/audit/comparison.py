@@ -108,11 +108,11 @@ def _of_audits(
     for role in ("challenger", "champion"):
         name = str(getattr(asked, role))
         row = audits.get(name)
-        if row is None:
+        folder = None if row is None else _folder(audits, row.id)
+        if row is None or folder is None:
             remedy = "Name two audits, or two models and a cohort."
             faults.append(Fault("body", f"there is no audit '{name}'", remedy, column=role))
             continue
-        folder = audits.folder(name)
         made = Audit.from_json((folder / FINDINGS).read_text(encoding="utf-8"))
         found.append((row, made, _kept(folder / PREDICTIONS, made)))
     if faults:
@@ -123,6 +123,14 @@ def _of_audits(
     AuditedRows.of(ours, spec)  # refuses what cannot be audited
     champion = Champion(f"audit {asked.champion}", theirs, frozen(their_audit))
     return ours, spec, policy, champion, row.model or row.version_id
+
+
+def _folder(audits: Audits, name: str) -> Path | None:
+    """Files of an audit; None if there are none, or none any more."""
+    try:
+        return audits.folder(name)
+    except LookupError:
+        return None
 
 
 def _kept(path: Path, made: Audit) -> Predictions:

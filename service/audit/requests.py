@@ -1,6 +1,6 @@
 """What an audit of a model, or a comparison of two, is asked with: the JSON of its request."""
 
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 import orjson
 from pydantic import Field
@@ -8,9 +8,7 @@ from starlette.exceptions import HTTPException
 
 from evaluation.errors import Fault, InputError
 from evaluation.settings import Settings
-
-#: Settings are a few levels deep.
-DEEPEST: Final = 20
+from service.protocol.storable import storable
 
 
 class CohortAudit(Settings):
@@ -45,10 +43,7 @@ class CohortAudit(Settings):
             raise HTTPException(400, "The body is not JSON.") from None
         if not isinstance(values, dict):
             raise InputError(Fault("body", "it is no object", "Send a JSON object."))
-        if not _fits(values, DEEPEST):
-            found = f"it is nested more than {DEEPEST} levels deep"
-            raise InputError(Fault("body", found, "Send plain settings."))
-        asked = cls.parse(values, "body")
+        asked = cls.parse(storable(values, "body"), "body")
         if asked.policy is not None and asked.policy_name is not None:
             raise two_policies()
         return asked
@@ -84,10 +79,3 @@ def two_policies() -> InputError:
     """The error for a policy that is given twice."""
     found = "a policy and a policy_name are given"
     return InputError(Fault("body", found, "Send one of them."))
-
-
-def _fits(value: object, levels: int) -> bool:
-    inner = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    return levels > 0 and all(_fits(each, levels - 1) for each in inner)

@@ -13,6 +13,12 @@ logger = logging.getLogger(__name__)
 #: How long an outcome is good for, in seconds: anybody may ask, and the checks cost something.
 GOOD_FOR: Final = 1.0
 
+#: How long somebody waits for the first look of all, if another has begun it, in seconds.
+FIRST: Final = 1.0
+
+#: How long a look may take before the service counts as one that does not answer, in seconds.
+LONGEST: Final = 10.0
+
 OK: Final = "ok"
 
 
@@ -38,15 +44,27 @@ class Readiness:
         self._lock = Lock()
 
     def found(self) -> dict[str, str]:
-        """``ok``, or what is wrong, by check. Not older than :data:`GOOD_FOR`."""
-        with self._lock:  # one looks, the others wait for what it finds
-            if time.monotonic() >= self._until:
-                found = {name: _outcome(check) for name, check in self.checks.items()}
-                self._tell(found)
-                self._found, self._until = found, time.monotonic() + GOOD_FOR
-                self._started = self._started or found[self.first] == OK
-            found = dict(self._found)
+        """``ok``, or what is wrong, by check. Not older than :data:`GOOD_FOR`.
+
+        While one looks, the others are told what was found before: each of them holds one of
+        the threads that answer requests, and a look may have to wait for a database.
+        """
+        if self._lock.acquire(timeout=0 if self._until else FIRST):
+            try:
+                if time.monotonic() >= self._until:
+                    self._look()
+            finally:
+                self._lock.release()
+        found = dict(self._found)
+        if 0 < self._until < time.monotonic() - LONGEST:
+            found["looking"] = f"it takes longer than {LONGEST:g} s"
         return found | ({"running": "it is about to stop"} if self.stopping else {})
+
+    def _look(self) -> None:
+        found = {name: _outcome(check) for name, check in self.checks.items()}
+        self._tell(found)
+        self._found, self._until = found, time.monotonic() + GOOD_FOR
+        self._started = self._started or found[self.first] == OK
 
     def started(self) -> dict[str, str]:
         """What the start waits for; once it is ``ok`` it stays so."""

@@ -110,9 +110,10 @@ def _number(buffer: memoryview, start: int, size: int, *, signed: bool = False) 
     return int.from_bytes(buffer[start : start + size], "little", signed=signed)
 
 
-def write_arrow(columns: Mapping[str, Any]) -> bytes:
+def write_arrow(columns: Mapping[str, Any], metadata: Mapping[str, bytes]) -> bytes:
     """A stream with these columns; one of ``[n, k]`` becomes a list of k numbers a row."""
-    table = pa.table({name: _column(values) for name, values in columns.items()})
+    arrays = {name: _column(values) for name, values in columns.items()}
+    table = pa.table(arrays, metadata=dict(metadata))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)

@@ -1,6 +1,7 @@
 """The one way from images to answers, for every route that asks a model."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import HTTPException, Request
@@ -9,6 +10,7 @@ from evaluation.errors import Fault, InputError
 from service.inference.batcher import Place, QueueFull, Rows
 from service.inference.decoding import Decoding, decode_here
 from service.inference.inputs import Given, read_images
+from service.inference.names import PARTS
 from service.inference.refusals import too_many
 from service.inference.runtime import LoadedModel, Runtime
 from service.security.access_log import note_inference
@@ -34,8 +36,15 @@ class Engine:
         self.runtime, self.settings = runtime, settings
         self._decoding = Decoding()
 
-    async def read(self, request: Request, model: LoadedModel) -> Given:
+    async def read(
+        self, request: Request, model: LoadedModel, taken: Sequence[str] = PARTS[:1]
+    ) -> Given:
         """The images of a request.
+
+        Args:
+            request: Of a route.
+            model: Whose contract arrays are to fit.
+            taken: Parts that the route reads.
 
         Raises:
             HTTPException: 400, 415; see :func:`service.inference.inputs.read_images`.
@@ -48,16 +57,13 @@ class Engine:
             given = await asyncio.to_thread(read_images, kind, body, contract, most)
         else:
             given = read_images(kind, body, contract, most)
-        unknown = set(given.parts) - {"images", "partners"}
         faults = [
-            Fault("body", f"unknown part '{name[:80]}'", "Call it 'images'.")
-            for name in sorted(unknown)
+            Fault("body", f"unknown part '{name[:80]}'", f"Send {' and '.join(taken)}.")
+            for name in sorted(given.parts)
+            if given.parts[name] and name not in taken
         ]
-        count = (
-            sum(map(len, given.parts.values())) if given.pixels is None else len(given.names)
-        )
-        if count > most:
-            faults.append(too_many(count, most))
+        if given.count > most:
+            faults.append(too_many(given.count, most))
         if not given.names:
             faults.append(Fault("body", "there are no images", "Send one.", column="images"))
         if faults:
@@ -77,7 +83,7 @@ class Engine:
         self, request: Request, model: LoadedModel, given: Given
     ) -> tuple[Rows, Pixels]:
         """The same, with the pixels that the model saw, ``[n, channel, *space]``."""
-        count = len(given.names)
+        count = given.count
         note_inference(request, model.version.id, count)
         contract, modality = model.predictor.contract, model.predictor.modality
         pixels = given.pixels

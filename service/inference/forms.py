@@ -78,11 +78,21 @@ def npy_answer(model: LoadedModel, values: NDArray[Any]) -> Response:
     return Response(file.getvalue(), media_type=NPY, headers=headers(model))
 
 
-def arrow_answer(model: LoadedModel, columns: Mapping[str, Any]) -> Response:
-    """A table, rows in the order of the images; headers say whose it is."""
+def arrow_answer(
+    model: LoadedModel, columns: Mapping[str, Any], about: Mapping[str, Any] | None = None
+) -> Response:
+    """A table, rows in the order of the images; its schema's metadata say whose it is.
+
+    Args:
+        model: That answered.
+        columns: Of the table.
+        about: What is to be said of all rows. It becomes metadata, as JSON.
+    """
     from service.inference.arrow import write_arrow  # 60 MB that most services do without
 
-    return Response(write_arrow(columns), media_type=ARROW, headers=headers(model))
+    said = {"model": used(model), "threshold": model.threshold, **(about or {})}
+    metadata = {name: orjson.dumps(value) for name, value in said.items()}
+    return Response(write_arrow(columns, metadata), media_type=ARROW, headers=headers(model))
 
 
 def headers(model: LoadedModel) -> dict[str, str]:

@@ -10,7 +10,7 @@ from service.inference.array_body import read_npy
 from service.inference.form_body import read_form
 from service.inference.json_body import read_json
 from service.inference.media import ARROW, JSON, MULTIPART, NPY, RAW
-from service.inference.names import shown
+from service.inference.names import PARTS, shown
 from training.imaging import InputContract, Pixels
 
 
@@ -28,15 +28,28 @@ class Given:
 
     @property
     def files(self) -> list[tuple[str, bytes]]:
-        """The images that are asked about."""
-        return self.parts.get("images", [])
+        """Place and content of each file, those of the part ``images`` first.
+
+        Errors call it by its place: its name may be that of a patient, and errors are logged by
+        whoever gets them.
+        """
+        return [
+            (f"{part.removesuffix('s')} {row}", data)
+            for part in PARTS
+            for row, (_, data) in enumerate(self.parts.get(part, ()), start=1)
+        ]
 
     @property
     def names(self) -> list[str]:
-        """Name of each image."""
+        """Name of each image that is asked about, as its sender calls it."""
         if self.pixels is not None:
             return [f"image {row}" for row in range(1, len(self.pixels) + 1)]
-        return [name for name, _ in self.files]
+        return [name for name, _ in self.parts.get("images", ())]
+
+    @property
+    def count(self) -> int:
+        """Number of images, of all parts."""
+        return len(self.files) if self.pixels is None else len(self.pixels)
 
 
 def read_images(content_type: str, body: bytes, contract: InputContract, most: int) -> Given:

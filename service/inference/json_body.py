@@ -2,19 +2,16 @@
 
 import binascii
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import pybase64
 from starlette.exceptions import HTTPException
 
 from evaluation.errors import Fault, InputError
-from service.inference.names import shown
+from service.inference.names import PARTS, shown
 from service.inference.refusals import too_many
 from service.protocol.errors import LISTED
-
-#: What may hold images.
-FIELDS: Final = ("images", "partners")
 
 
 def read_json(content_type: str, body: bytes, most: int) -> dict[str, list[tuple[str, bytes]]]:
@@ -30,13 +27,13 @@ def read_json(content_type: str, body: bytes, most: int) -> dict[str, list[tuple
         raise HTTPException(400, f"The body is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise InputError(Fault("body", "it is no object", 'Send {"images": [...]}.'))
-    count = sum(len(items) for items in map(given.get, FIELDS) if isinstance(items, list))
+    count = sum(len(items) for items in map(given.get, PARTS) if isinstance(items, list))
     if count > most:  # before each of a million is found wanting
         raise InputError(too_many(count, most))
-    unknown = islice((key for key in given if key not in FIELDS), LISTED)
+    unknown = islice((key for key in given if key not in PARTS), LISTED)
     faults = [Fault("body", f"unknown key '{key[:80]}'", "Remove it.") for key in unknown]
     parts: dict[str, list[tuple[str, bytes]]] = {}
-    for field in FIELDS:
+    for field in PARTS:
         items = given.get(field, [])
         if not isinstance(items, list):
             faults.append(Fault("body", "it is no list", "Send a list.", column=field))

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+#: Parts of a form, or keys of JSON, that hold images.
+PARTS: Final = ("images", "partners")
+
 #: How long a name may be in an answer.
 LONGEST: Final = 200
 

@@ -5,6 +5,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from evaluation.errors import InputError
 from service.inference.batcher import Batcher, Rows
 from service.inference.lookups import Lookups
+from service.inference.meaning import meaning
 from service.models.registry import ModelRegistry
 from service.storage.tables import ModelVersion
 from training.imaging import Pixels
@@ -34,6 +36,10 @@ SHORT: Final = 0.0004
 
 #: How long the work of loaded models may take when the service stops, in seconds.
 GRACE: Final = 10.0
+
+#: Versions that are loaded at one time. More would only take each other's cores and memory, and
+#: with one alone a store that hangs would hold up all others.
+LOADS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class LoadedModel:
     def groups(self) -> orjson.Fragment:
         """What its audit says of groups, as JSON: it is the same in every answer."""
         return orjson.Fragment(self.audit.weaknesses.model_dump_json())
+
+    @cached_property
+    def meaning(self) -> str:
+        """How ``farther`` is to be read, or why it is not known."""
+        return meaning(self.outliers)
 
     @property
     def threshold(self) -> float | None:
@@ -114,7 +125,9 @@ class Runtime:
         self.registry, self.size, self._load = registry, size, load
         self._most_waiting, self._on_batch = most_waiting, on_batch
         self._loaded: OrderedDict[int, LoadedModel] = OrderedDict()
-        self._loading: dict[int, Lock] = {}
+        self._loading: dict[int, Future[LoadedModel]] = {}
+        # Threads of their own: a load may take minutes, and those of the event loop are few.
+        self._loads = ThreadPoolExecutor(LOADS, "evenscan-load")
         self._lock = Lock()
         self._lookups = Lookups(registry)
 
@@ -136,20 +149,20 @@ class Runtime:
         Raises:
             InputError: There is none of this name.
         """
-        return self._of(self.registry.get(name))
+        found = self._of(self.registry.get(name))
+        return found.result() if isinstance(found, Future) else found
 
     async def find(self, name: str) -> LoadedModel:
-        """The same, for the event loop: what takes long is done by a thread.
+        """The same, for the event loop: those who wait for a version hold no thread.
 
         Raises:
             InputError: There is none of this name.
         """
-        version = await self._lookups.get(name)
-        with self._lock:
-            if (found := self._loaded.get(version.id)) is not None:
-                self._loaded.move_to_end(version.id)
-                return found
-        return await asyncio.to_thread(self._of, version)
+        found = self._of(await self._lookups.get(name))
+        if isinstance(found, Future):
+            # Others may wait for it when this one goes.
+            return await asyncio.shield(asyncio.wrap_future(found))
+        return found
 
     def forget(self, version: int) -> None:
         """Let go of a version that was deleted. It finishes what it was given."""
@@ -159,7 +172,8 @@ class Runtime:
             found.batcher.retire()
 
     def close(self) -> None:
-        """Finish what was taken on, within some seconds."""
+        """Finish what was taken on, within some seconds, and the loads that have begun."""
+        self._loads.shutdown(cancel_futures=True)
         with self._lock:
             models = list(self._loaded.values())
             self._loaded.clear()
@@ -168,23 +182,29 @@ class Runtime:
             if not each.batcher.drain(GRACE):
                 logger.error("version %s did not finish in time", each.version.id)
 
-    def _of(self, version: ModelVersion) -> LoadedModel:
+    def _of(self, version: ModelVersion) -> LoadedModel | Future[LoadedModel]:
+        """The model of a version, or its load, which all who ask meanwhile share."""
         with self._lock:
-            alone = self._loading.setdefault(version.id, Lock())
-        # Held while loading: a second request for the version waits instead of loading it too,
-        # and requests for others go on.
-        with alone:
-            with self._lock:
-                found = self._loaded.get(version.id)
-            if found is None:
-                found = self._read(version)
+            if (found := self._loaded.get(version.id)) is not None:
+                self._loaded.move_to_end(version.id)
+                return found
+            if (load := self._loading.get(version.id)) is None:
+                load = self._loads.submit(self._take_in, version)
+                self._loading[version.id] = load
+            return load
+
+    def _take_in(self, version: ModelVersion) -> LoadedModel:
+        """Load a version, and let others go for which there is no room any more."""
+        try:
+            found = self._read(version)
             with self._lock:
                 self._loaded[version.id] = found
-                self._loaded.move_to_end(version.id)
-                self._loading.pop(version.id, None)
                 while len(self._loaded) > self.size:
                     self._loaded.popitem(last=False)[1].batcher.retire()
-        return found
+            return found
+        finally:
+            with self._lock:
+                del self._loading[version.id]
 
     def _read(self, version: ModelVersion) -> LoadedModel:
         folder = self.registry.directory(version)

@@ -5,12 +5,14 @@ parameter of each tensor how many of the bytes after it are its own, in the orde
 https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_binary_data.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import orjson
 from fastapi import HTTPException, Request, Response
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from evaluation.errors import Fault, InputError
@@ -189,7 +191,7 @@ def answer(said: Mapping[str, Any], rows: Rows, wanted: Mapping[str, bool]) -> R
 
     Args:
         said: What the JSON says beside the outputs.
-        rows: Outputs of the model by name, ``[n, width]`` float32.
+        rows: Outputs by name: numbers, ``[n, width]`` or ``[n]``, or texts, ``[n]`` objects.
         wanted: Names of outputs in their order, and whether they are bytes.
     """
     outputs = [_described(name, rows[name], raw) for name, raw in wanted.items()]
@@ -197,19 +199,25 @@ def answer(said: Mapping[str, Any], rows: Rows, wanted: Mapping[str, bool]) -> R
     if not any(wanted.values()):
         return json_answer(content)
     head = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    body = b"".join([head, *_raw(rows, [name for name, raw in wanted.items() if raw])])
+    body = b"".join([head, *(_raw(rows[name]) for name, raw in wanted.items() if raw)])
     return Response(body, media_type=BINARY, headers={HEADER: str(len(head))})
 
 
 def _described(name: str, values: Any, raw: bool) -> dict[str, Any]:
-    about = {"name": name, "shape": list(values.shape), "datatype": "FP32"}
+    texts = values.dtype == object
+    datatype = "BYTES" if texts else "FP32"
+    about = {"name": name, "shape": list(values.shape), "datatype": datatype}
     if raw:
-        return about | {"parameters": {"binary_data_size": values.size * 4}}
-    return about | {"data": np.ascontiguousarray(values).reshape(-1)}
+        return about | {"parameters": {"binary_data_size": len(_raw(values))}}
+    return about | {"data": list(values) if texts else np.ravel(values)}
 
 
-def _raw(rows: Rows, names: Sequence[str]) -> Iterator[bytes]:
-    return (np.ascontiguousarray(rows[name], "<f4").tobytes() for name in names)
+def _raw(values: NDArray[Any]) -> bytes:
+    """A tensor as bytes; texts have their length before each, in 4 bytes."""
+    if values.dtype == object:
+        texts = (each.encode() for each in values)
+        return b"".join(struct.pack("<I", len(each)) + each for each in texts)
+    return np.ascontiguousarray(values, "<f4").tobytes()
 
 
 def _odd(found: str, remedy: str) -> InputError:

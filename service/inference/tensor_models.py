@@ -46,7 +46,10 @@ class ModelMetadata(BaseModel):
     platform: str = "onnxruntime_onnx"
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
-    parameters: dict[str, Any] = Field(description="Limits, classes and threshold.")
+    parameters: dict[str, Any] = Field(
+        description="Limits, classes, threshold, what the audit of the version says of groups, "
+        "and how 'farther' is to be read."
+    )
 
 
 class ModelReady(BaseModel):
@@ -107,7 +110,7 @@ class ResponseOutput(BaseModel):
     parameters: dict[str, int] = Field(
         default={}, description="'binary_data_size': bytes of the tensor after the JSON."
     )
-    data: list[float] | None = Field(
+    data: list[float] | list[str] | None = Field(
         default=None, description="Left out if the tensor follows the JSON as bytes."
     )
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from evaluation.errors import Fault, InputError
+from service.jobs.checks import Checks
 from service.jobs.jobs import add, kept
 from service.protocol.context import current
 from service.security.access import asking
@@ -36,15 +36,12 @@ JOBS: Final = "jobs"
 #: Messages to webhooks, which wait long for their next try and so for nothing else.
 WEBHOOKS: Final = "webhooks"
 
-#: Questions that a request waits for, so they do not queue behind long work.
-CHECKS: Final = "checks"
-
 
 def new_id(request: Request) -> str:
-    """Id of the job that a request asks for: none can be guessed.
+    """Id of what a request asks for, a job or the move of an alias: none can be guessed.
 
     It is drawn; but with an ``Idempotency-Key`` it follows from who asks, for what, and the
-    key, so that the same request finds its job again when the answer was lost.
+    key, so that the same request finds what it has done when the answer was lost.
     """
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -73,39 +70,11 @@ class JobQueue:
             # A request is told that the database is away; it does not hang until it is back.
             retry_connection_errors=False,
         )
+        self._checks = Checks(self.client, settings)
 
     def check(self, kind: str, request: dict[str, Any]) -> None:
-        """Let the worker check a request before it becomes a job.
-
-        Methods and tables need libraries that the API does not load.
-
-        Raises:
-            InputError: It cannot be done; every fault is there.
-            HTTPException: 503 if no worker answered in time.
-        """
-        options: EnqueueOptions = {
-            "workflow_name": "check",
-            "queue_name": CHECKS,
-            "workflow_timeout": self.settings.check_seconds,
-        }
-        handle: Any = self.client.enqueue(options, kind, request)
-        deadline = time.monotonic() + self.settings.check_seconds
-        while (state := handle.get_status().status) != "SUCCESS":
-            if state == "ERROR":
-                raise RuntimeError(f"check {handle.workflow_id} stopped; see the worker's log")
-            if state == "CANCELLED" or time.monotonic() > deadline:
-                self.client.cancel_workflow(handle.workflow_id)
-                raise HTTPException(
-                    503,
-                    f"No worker answered within {self.settings.check_seconds:g} s. Start one "
-                    "with 'evenscan worker', or try again.",
-                    {"Retry-After": "10"},
-                )
-            time.sleep(self.settings.poll_seconds / 2)
-        faults = handle.get_result()
-        self.client.delete_workflow(handle.workflow_id)
-        if faults:
-            raise InputError(*(Fault(**fault) for fault in faults))
+        """Let a worker check a request, see :meth:`service.jobs.checks.Checks.check`."""
+        self._checks.check(kind, request)
 
     def submit(self, job: Job) -> None:
         """Record a job and its workflow, both or neither. The same job again is recorded once.

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from evaluation.errors import Fault, InputError
+from service.jobs.workflow import CutOff
 from service.layout import Layout
 from service.settings import ServiceSettings
 from service.storage.database import Database
@@ -100,10 +101,11 @@ class Roll:
         """Stop this process, before it writes, if others have its jobs.
 
         Raises:
-            RuntimeError: This worker has left, which is no reason to stop a process.
+            CutOff: This worker has left, which is no reason to stop a process, nor for the job
+                to fail that it was at.
         """
         if self.left:
-            raise RuntimeError("the worker has left")
+            raise CutOff("the worker has left")
         if session.scalar(select(WorkerRow.token).where(*self._own())) is None:
             stop_at_once(f"worker {self.settings.executor} was given up while it was silent")
 

@@ -28,6 +28,9 @@ DELIVERY: Final = "Evenscan-Delivery"
 #: Seconds after each try that failed and before the next one, for about three hours in all.
 PAUSES: Final = (2.0, 15.0, 60.0, 600.0, 3600.0, 7200.0)
 
+#: Letters of the longest name of a host (RFC 1035).
+LONGEST_HOST: Final = 253
+
 #: Addresses that stand for those of IPv4 (RFC 6052).
 NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -62,7 +65,7 @@ def check_address(address: str, settings: ServiceSettings) -> None:
 def _split(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        sound = parts.scheme in ("http", "https") and parts.port != 0 and _sendable(parts)
     except ValueError:
         sound = False
     if not sound or parts.username is not None or re.search(r"[\s\x00-\x1f\x7f]", address):
@@ -70,6 +73,17 @@ def _split(address: str) -> SplitResult:
         found = "the webhook is not an address of http or https"
         raise InputError(Fault("body", found, remedy, column="webhook"))
     return parts
+
+
+def _sendable(parts: SplitResult) -> bool:
+    """Whether the host can be looked up, and the rest be written into a request.
+
+    Raises:
+        UnicodeError: The host has an empty label, or one of more than 63 letters.
+    """
+    host = parts.hostname or ""
+    encoded = host.encode("idna") if len(host) <= LONGEST_HOST else b""
+    return 0 < len(encoded) <= LONGEST_HOST and (parts.path + parts.query).isascii()
 
 
 def _listed(host: str, settings: ServiceSettings) -> bool | None:
@@ -161,7 +175,7 @@ def deliver(job: Job, secret: bytes, settings: ServiceSettings) -> int:
         connection.sock = _dialled(parts, bool(_listed(parts.hostname or "", settings)))
         connection.request("POST", path, body, headers)
         status = connection.getresponse().status
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # also what cannot be written
         raise NotDelivered(f"there was no answer: {type(error).__name__}") from None
     finally:
         connection.close()

@@ -15,8 +15,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation.errors import Fault, InputError
+from service.jobs.checks import CHECKS
 from service.jobs.jobs import Jobs
-from service.jobs.queue import APPLICATION, CHECKS, JOBS, SERIALIZER, WEBHOOKS, WORKFLOWS
+from service.jobs.queue import APPLICATION, JOBS, SERIALIZER, WEBHOOKS, WORKFLOWS
 from service.jobs.roll import Roll, beating
 from service.jobs.takeover import Takeover
 from service.jobs.workflows import Workflows
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 #: How often jobs are compared with their workflows, and workers with the roll, in seconds.
 RECONCILE_SECONDS = 5.0
+
+#: Checks that a worker does at one time. Each may read whole tables, which take 1 GiB and more
+#: of the memory, beside a training that needs it too.
+CHECKS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,12 @@ def working(settings: ServiceSettings) -> Iterator[Worker]:
                 DBOS.register_queue(
                     JOBS, worker_concurrency=1, polling_interval_sec=settings.poll_seconds
                 )
-                for queue in (CHECKS, WEBHOOKS):
-                    DBOS.register_queue(queue, polling_interval_sec=settings.poll_seconds)
+                DBOS.register_queue(
+                    CHECKS,
+                    worker_concurrency=CHECKS_AT_ONCE,
+                    polling_interval_sec=settings.poll_seconds,
+                )
+                DBOS.register_queue(WEBHOOKS, polling_interval_sec=settings.poll_seconds)
                 takeover = Takeover(roll)
                 takeover.look()
                 yield Worker(workflows, roll, takeover)

@@ -10,20 +10,31 @@ from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from evaluation.errors import InputError
 from service.jobs import webhook
+from service.jobs.checks import Answer
 from service.jobs.jobs import AWAY, ENDED, Jobs, Throttle, plain
 from service.jobs.kinds import KINDS
 from service.jobs.queue import WEBHOOKS, WORKFLOWS
 from service.jobs.sweeping import Sweeping
 from service.jobs.telling import roles, tellable
-from service.jobs.workflow import Cancelled, Found, Step, Task, Workflow, Workplace
+from service.jobs.workflow import (
+    PARTS,
+    Cancelled,
+    CutOff,
+    Found,
+    Step,
+    Task,
+    Workflow,
+    Workplace,
+)
 from service.protocol.context import Context, continued, within
 from service.security.secret import secret_of
 from service.settings import ServiceSettings
 from service.storage.database import Database
-from service.storage.store import UPLOADS, StoreUnavailable
+from service.storage.store import StoreUnavailable, upload_of, work_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +63,6 @@ class StepFailed(Exception):
     """A step of a job ended badly; the job's row says why."""
 
 
-class CutOff(BaseException):
-    """The database could not be used: the work is begun anew later, from its last step.
-
-    It is no Exception, which the job store would take for the end of the work.
-    """
-
-
 class Workflows:
     """The workflows of a worker. Their argument is the job's id; the row has the rest."""
 
@@ -74,7 +78,7 @@ class Workflows:
     def declare(self) -> None:
         """Make the workflows known to the job store under their names."""
 
-        def check(kind: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+        def check(kind: str, request: dict[str, Any]) -> Answer:
             return self.check(kind, request)
 
         DBOS.workflow(name="check", max_recovery_attempts=ATTEMPTS)(check)
@@ -89,13 +93,24 @@ class Workflows:
 
         self._deliver = DBOS.workflow(name="webhook", max_recovery_attempts=ATTEMPTS)(deliver)
 
-    def check(self, kind: str, request: dict[str, Any]) -> list[dict[str, Any]]:
-        """Faults of a request for a job; none if it can be done."""
+    def check(self, kind: str, request: dict[str, Any]) -> Answer:
+        """What is to be said of a request for a job.
+
+        Any other error is no answer: the job store logs it and tells who asks that there is
+        none.
+        """
         try:
             _class_of(kind)(Task("", request, self.place)).check()
         except InputError as error:
-            return [plain(tellable(fault, self._roles)) for fault in error.faults]
-        return []
+            faults = [plain(tellable(fault, self._roles)) for fault in error.faults]
+            return {"faults": faults, "away": ""}
+        except StoreUnavailable:
+            logger.exception("a check of '%s': no store", kind)
+            return {"faults": [], "away": "the store of models and cohorts"}
+        except (OperationalError, InterfaceError, NoConnection):
+            logger.exception("a check of '%s': no database", kind)
+            return {"faults": [], "away": "the database"}
+        return {"faults": [], "away": ""}
 
     def _workflow(self) -> Callable[[str], None]:
         def run(job: str) -> None:
@@ -182,7 +197,7 @@ class Workflows:
                 found |= self._done(task, step, found, stands)
                 stands = stands or step.lasting
         finish = Step(FINISH, lambda found: self._finish(task, found))
-        self._done(task, finish, found, stands)
+        self._done(task, finish, found, stands=True)  # too late to cancel: all of it is done
 
     def _taken(self, job: str) -> tuple[Task, Workflow]:
         # What is read here never changes, so reading it needs no step.
@@ -305,9 +320,9 @@ class Workflows:
     def _clear(self, origin: str) -> None:
         """Remove what a job was given and what it worked with; what it made is elsewhere."""
         shutil.rmtree(self.layout.jobs / origin, ignore_errors=True)
-        shutil.rmtree(self.layout.uploads / origin, ignore_errors=True)
         try:
-            self.place.store.remove(f"{UPLOADS}/{origin}")
+            for name in (upload_of(origin), *(work_of(origin, part) for part in PARTS)):
+                self.place.store.remove(name)
         except StoreUnavailable:
             logger.exception("what job %s was given is removed later", origin)
 

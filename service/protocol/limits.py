@@ -1,16 +1,18 @@
-"""How large a request may be, and how slowly it may come."""
+"""What the body of a request may be: how large, how slow, and how much of the memory."""
 
-import asyncio
+from typing import NamedTuple, Self
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.protocol.buffered import Buffered, Share
 from service.protocol.errors import problem
+from service.protocol.pace import Pace
 from service.settings import ServiceSettings
 
-#: The one request that brings whole cohorts.
-UPLOAD = ("POST", "/v1/cohorts")
+#: The one request that brings whole cohorts, as a form; a body of JSON there is held in memory.
+UPLOAD, FORM = ("POST", "/v1/cohorts"), "multipart/form-data"
 
 #: Paths of the requests that bring files or images. All others bring some lines of JSON.
 WITH_FILES = ("/v1/predictions", "/v1/embeddings", "/v1/counterfactuals", "/v1/audits", "/v2/")
@@ -18,34 +20,48 @@ PLAIN = 2**18
 
 
 class BodyLimit:
-    """Middleware that refuses bodies over a size, declared or counted, and those that stall.
+    """Middleware that refuses bodies that are too large or too slow, or find no memory.
 
     FastAPI has a limit too, but answers it in plain text from outside of every handler.
+
+    Attributes:
+        buffered: What the bodies of all requests hold.
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         """Wrap an app."""
-        self.app, self.settings = app, settings
+        self.app, self.seconds = app, settings.body_seconds
+        self.buffered = Buffered(settings.max_buffered_bytes)
+        self._upload = _Bound.of(settings, "max_upload_bytes")
+        self._files = _Bound.of(settings, "max_body_bytes")
+        some = f"The body is larger than {PLAIN} bytes. Send what is asked for only."
+        self._plain = min(self._files, _Bound(PLAIN, some))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its body counted."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        largest, detail = self._limit(scope)
-        declared = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        upload = _is_upload(scope, headers)
+        largest, detail = self._bound(scope["path"], upload)
+        declared = headers.get("content-length", "0")
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > largest):
             refused = problem(413, detail, scope["path"], headers={"Connection": "close"})
             return await refused(scope, receive, send)
+        pace, share = Pace(receive, self.seconds), Share(self.buffered)
         read, more, answered = 0, True, False
 
         async def counted() -> Message:
             nonlocal read, more
             # After its body a request only waits for its sender to go, which may take long.
-            message = await (self._next(receive) if more else receive())
+            message = await (pace.next() if more else receive())
             more = message.get("more_body", False)
-            read += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            read += size
             if read > largest:
                 raise HTTPException(413, detail, {"Connection": "close"})
+            if not upload:  # which goes to the disk as it comes
+                share.take(size)
             return message
 
         async def noted(message: Message) -> None:
@@ -58,29 +74,36 @@ class BodyLimit:
         except HTTPException as no:  # the body was read by somebody before the routes
             if answered:
                 raise
-            headers = dict(no.headers or {})
-            refused = problem(no.status_code, no.detail, scope["path"], headers=headers)
+            told = dict(no.headers or {})
+            refused = problem(no.status_code, no.detail, scope["path"], headers=told)
             await refused(scope, receive, send)
+        finally:
+            share.release()
 
-    def _limit(self, scope: Scope) -> tuple[int, str]:
-        """Most bytes of a request's body, and what is said about more."""
-        upload = (scope["method"], scope["path"]) == UPLOAD
-        name = "max_upload_bytes" if upload else "max_body_bytes"
-        largest: int = getattr(self.settings, name)
-        if not upload and not scope["path"].startswith(WITH_FILES) and largest > PLAIN:
-            return PLAIN, f"The body is larger than {PLAIN} bytes. Send what is asked for only."
-        return largest, (
+    def _bound(self, path: str, upload: bool) -> "_Bound":
+        if upload:
+            return self._upload
+        return self._files if path.startswith(WITH_FILES) else self._plain
+
+
+class _Bound(NamedTuple):
+    """Most bytes of a body, and what is said about more."""
+
+    largest: int
+    detail: str
+
+    @classmethod
+    def of(cls, settings: ServiceSettings, name: str) -> Self:
+        """A bound that is configured."""
+        largest: int = getattr(settings, name)
+        return cls(
+            largest,
             f"The body is larger than {largest} bytes. Send fewer or smaller files; the limit "
-            f"is EVENSCAN_{name.upper()}."
+            f"is EVENSCAN_{name.upper()}.",
         )
 
-    async def _next(self, receive: Receive) -> Message:
-        try:
-            async with asyncio.timeout(self.settings.body_seconds):
-                return await receive()
-        except TimeoutError:
-            detail = (
-                f"No piece of the body came for {self.settings.body_seconds:g} seconds. The "
-                "limit is EVENSCAN_BODY_SECONDS."
-            )
-            raise HTTPException(408, detail, {"Connection": "close"}) from None
+
+def _is_upload(scope: Scope, headers: Headers) -> bool:
+    if (scope["method"], scope["path"]) != UPLOAD:
+        return False
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == FORM

@@ -1,7 +1,6 @@
 """Audits: of predictions files, of models on cohorts, of one against another; what they say."""
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +13,12 @@ from evaluation.policy import shipped
 from evaluation.settings import parse_toml
 from service.audit.requests import Comparison, ModelAudit, two_policies
 from service.jobs.queue import new_id
-from service.jobs.submissions import Accepted, submit
+from service.jobs.submissions import Accepted, submit, submit_with_files
 from service.protocol.errors import documented
+from service.protocol.storable import storable
 from service.security.access import asking, needs
 from service.services import Parts, Services
-from service.storage.store import UPLOADS
+from service.storage.store import upload_of
 
 router = APIRouter(prefix="/v1/audits", tags=["audits"], dependencies=[needs("audit")])
 
@@ -169,26 +169,22 @@ def _submit_files(
             *(Fault("body", f"'{role}' is missing", "Add it.", column=role) for role in missing)
         )
     request, job = terms.request(), new_id(asked)
-    upload = f"{UPLOADS}/{job}"
-    request["upload"] = upload
+    request["upload"] = upload_of(job)
     for role, file in tables.items():
         name = _name(file)
         request[role] = f"{role}{_suffix(name, role)}"
         prefix = "" if role == "predictions" else f"{role}_"
         request |= {f"{prefix}name": name, f"{prefix}digest": _digest(file)}
-    known = parts.jobs.get(job) is not None  # the answer was lost before, its job was not
-    try:
-        if not known:
-            folder = parts.layout.uploads / f".{job}"
-            _keep(parts, upload, folder, {request[role]: tables[role] for role in tables})
-        return submit(parts, job, kind, request, response, who=asking(asked).name)
-    except (InputError, HTTPException):  # at any other error nobody knows what was recorded
-        if not known:
-            parts.store.remove(upload)
-        raise
+    named = {request[role]: file for role, file in tables.items()}
+
+    def bring() -> Path:
+        return _copied(named, parts.layout.uploads / f".{job}")
+
+    who = asking(asked).name
+    return submit_with_files(parts, job, kind, request, bring, response, who=who)
 
 
-def _keep(parts: Services, upload: str, folder: Path, files: dict[str, UploadFile]) -> None:
+def _copied(files: dict[str, UploadFile], folder: Path) -> Path:
     """Copy uploads into a folder of their own; what a process that died left there goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -196,10 +192,10 @@ def _keep(parts: Services, upload: str, folder: Path, files: dict[str, UploadFil
         for name, upload_file in files.items():
             with (folder / name).open("wb") as file:
                 shutil.copyfileobj(upload_file.file, file)
-        os.utime(folder)  # young uploads without a job are left alone
-        parts.store.keep(upload, folder)
-    finally:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
 
 
 def _names(given: list[str]) -> list[str]:
@@ -237,4 +233,5 @@ def _digest(upload: UploadFile) -> str:
 
 
 def _read(upload: UploadFile, name: str) -> dict[str, Any]:
-    return parse_toml(upload.file.read(), f"body, {name}")
+    where = f"body, {name}"
+    return storable(parse_toml(upload.file.read(), where), where)

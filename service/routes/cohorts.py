@@ -1,8 +1,6 @@
 """Cohorts: uploaded or registered, listed, reported, removed."""
 
 import json
-import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +15,10 @@ from service.cohort.form import FOLDER, FORM, wanted_of_body, wanted_of_form
 from service.cohort.page import cohort_page
 from service.inference.forms import accepted
 from service.jobs.queue import new_id
-from service.jobs.submissions import Accepted, submit
+from service.jobs.submissions import Accepted, submit, submit_with_files
 from service.protocol.errors import documented, not_found
 from service.protocol.pages import Asked, Page, page
+from service.protocol.storable import storable
 from service.protocol.uploads import receive, receiving
 from service.security.access import asking, needs
 from service.services import Parts, Services
@@ -90,7 +89,7 @@ async def add_cohort(parts: Parts, request: Request, response: Response) -> Acce
     if kind != "multipart/form-data":
         detail = f"The body is {kind or 'of no declared type'}. Send "
         raise HTTPException(415, f"{detail}multipart/form-data or application/json.")
-    with receiving(parts.settings.home) as folder:
+    async with receiving(parts.settings.home) as folder:
         form = await receive(request, folder)
         return await run_in_threadpool(_upload, parts, request, response, form, folder)
 
@@ -145,17 +144,8 @@ def _upload(
     parts: Services, request: Request, response: Response, form: FormData, folder: Path
 ) -> Accepted:
     wanted = wanted_of_form(form, folder, parts.settings)
-    job = new_id(request)
-    if parts.jobs.get(job) is None:
-        _replace(folder, parts.layout.uploads / job)
-    return submit(parts, job, "ingest", wanted, response, who=asking(request).name)
-
-
-def _replace(folder: Path, target: Path) -> None:
-    """Hand a folder over. Its time is now: young uploads without a job are left alone."""
-    shutil.rmtree(target, ignore_errors=True)
-    os.utime(folder)
-    folder.rename(target)
+    job, who = new_id(request), asking(request).name
+    return submit_with_files(parts, job, "ingest", wanted, lambda: folder, response, who=who)
 
 
 def _row(parts: Services, cohort: str) -> Cohort:
@@ -167,9 +157,8 @@ def _row(parts: Services, cohort: str) -> Cohort:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
-        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise HTTPException(400, "The body is no JSON object.")
-    return found
+    return storable(found, "body")

@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
@@ -12,10 +13,18 @@ from pydantic import BaseModel, Field
 
 from evaluation.errors import Fault, InputError
 from service.inference.batcher import Rows
-from service.inference.forms import accepted, json_answer, npy_answer, used
+from service.inference.forms import (
+    OFFERED,
+    accepted,
+    arrow_answer,
+    json_answer,
+    npy_answer,
+    used,
+)
 from service.inference.inputs import Given
-from service.inference.media import JSON, NPY
-from service.inference.parameters import ModelName, UsedModel, takes
+from service.inference.media import ARROW, NPY
+from service.inference.names import PARTS
+from service.inference.parameters import ModelName, UsedModel, answers, takes
 from service.inference.runtime import LoadedModel
 from service.models.aliases import CHAMPION
 from service.protocol.errors import documented
@@ -26,6 +35,9 @@ from training.imaging import Pixels
 router = APIRouter(
     prefix="/v1/counterfactuals", tags=["inference"], dependencies=[needs("infer")]
 )
+
+#: What an answer shows, as PNG.
+PICTURES: Final = ("reconstruction", "swap")
 
 NOT_AUDITED: Final = "the audit of this version has not looked at reconstructions"
 
@@ -65,45 +77,46 @@ class CounterfactualAnswer(BaseModel):
     counterfactuals: list[Counterfactual]
 
 
+@dataclass(frozen=True)
+class Swaps:
+    """What the model has seen and drawn; images first, then their partners.
+
+    Attributes:
+        rows: What it says of images and partners.
+        pixels: What it saw of them.
+        drawn: Reconstructions, then swaps, ``[2 image, channel, *space]``.
+        seen: What it says of these.
+    """
+
+    rows: Rows
+    pixels: Pixels
+    drawn: Pixels
+    seen: Rows
+
+
 @router.post(
     "",
-    responses={
-        200: {
-            "model": CounterfactualAnswer,
-            "content": {NPY: {"schema": {"type": "string", "format": "binary"}}},
-        },
-        **documented(400, 406, 409, 415, 422, 503),
-    },
-    openapi_extra=takes("images", "partners"),
+    responses={**answers(CounterfactualAnswer), **documented(409)},
+    openapi_extra=takes(*PARTS),
 )
 async def exchange(request: Request, parts: Parts, model: ModelName = CHAMPION) -> Response:
     """Each image drawn again, and with the style of a partner; what the model says of all.
 
     The partners are as many as the images, or one for all. As a numpy array: ``[image, 2,
-    channel, side, side]`` uint8, reconstruction and swap.
+    channel, side, side]`` uint8, reconstruction and swap. As Arrow: a row an image, with both
+    as PNG.
     """
     chosen = await parts.runtime.find(model)
     form = accepted(request, _forms(chosen))
-    given = await parts.engine.read(request, chosen)
-    images, partners = _paired(given)
-    count = len(images)
-    both = Given({"images": [*images, *partners]})
-    rows, pixels = await parts.engine.ask_with_pixels(request, chosen, both)
+    given = await parts.engine.read(request, chosen, PARTS)
+    pairs = _paired(given)
+    count = len(pairs)
+    rows, pixels = await parts.engine.ask_with_pixels(request, chosen, given)
     drawn = await asyncio.to_thread(_drawn, chosen, rows, count)
     seen = await parts.engine.ask(request, chosen, Given({}, drawn))
-    if form == NPY:
-        return npy_answer(chosen, np.stack([drawn[:count], drawn[count:]], axis=1))
-    names = [(images[k][0], partners[k % len(partners)][0]) for k in range(count)]
-    said = [
-        {
-            "image": image,
-            "partner": partner,
-            **_said(chosen, k, count, rows, pixels, drawn, seen),
-        }
-        for k, (image, partner) in enumerate(names)
-    ]
-    return json_answer(
-        {"model": used(chosen), "threshold": chosen.threshold, "counterfactuals": said}
+    # Pictures of many drawings take seconds to pack, in which nobody else would be answered.
+    return await asyncio.to_thread(
+        _answer, form, chosen, pairs, Swaps(rows, pixels, drawn, seen)
     )
 
 
@@ -117,19 +130,20 @@ def _forms(model: LoadedModel) -> tuple[str, ...]:
         )
         raise HTTPException(409, detail)
     a_picture = predictor.contract.dimensions == 2 and predictor.contract.channels in (1, 3)
-    return (JSON, NPY) if a_picture else (NPY,)
+    return OFFERED if a_picture else (NPY,)
 
 
-def _paired(given: Given) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+def _paired(given: Given) -> list[tuple[str, str]]:
+    """Names of each image and of its partner."""
     if given.pixels is not None or not given.parts.get("partners"):
         found = "there are no partners"
         remedy = "Send them beside the images, as many or one for all, as a form or as JSON."
         raise InputError(Fault("body", found, remedy, column="partners"))
-    images, partners = given.files, given.parts["partners"]
+    images, partners = given.names, [name for name, _ in given.parts["partners"]]
     if len(partners) not in (1, len(images)):
         found = f"there are {len(partners)} partners of {len(images)} images"
         raise InputError(Fault("body", found, "Send as many, or one.", column="partners"))
-    return images, partners
+    return [(image, partners[k % len(partners)]) for k, image in enumerate(images)]
 
 
 def _drawn(model: LoadedModel, rows: Rows, count: int) -> Pixels:
@@ -141,19 +155,35 @@ def _drawn(model: LoadedModel, rows: Rows, count: int) -> Pixels:
     )
 
 
-def _said(
-    model: LoadedModel,
-    k: int,
-    count: int,
-    rows: Rows,
-    pixels: Pixels,
-    drawn: Pixels,
-    seen: Rows,
-) -> dict[str, Any]:
-    classes = model.predictor.classes
-    three = (rows["probability"][k], seen["probability"][k], seen["probability"][count + k])
+def _answer(
+    form: str, model: LoadedModel, pairs: list[tuple[str, str]], swaps: Swaps
+) -> Response:
+    """The answer in one of its forms."""
+    if form == NPY:
+        both = swaps.drawn.reshape(2, len(pairs), *swaps.drawn.shape[1:])
+        return npy_answer(model, both.swapaxes(0, 1))
+    said = [
+        {"image": image, "partner": partner, **_said(model, k, len(pairs), swaps)}
+        for k, (image, partner) in enumerate(pairs)
+    ]
+    if form == ARROW:
+        return arrow_answer(model, _columns(said))
+    for each in said:
+        each |= {name: b64encode(each[name]).decode() for name in PICTURES}
+    return json_answer(
+        {"model": used(model), "threshold": model.threshold, "counterfactuals": said}
+    )
+
+
+def _said(model: LoadedModel, k: int, count: int, swaps: Swaps) -> dict[str, Any]:
+    classes, drawn, seen = model.predictor.classes, swaps.drawn, swaps.seen
+    three = (
+        swaps.rows["probability"][k],
+        seen["probability"][k],
+        seen["probability"][count + k],
+    )
     original, reconstructed, swapped = (_seen(model, each.tolist()) for each in three)
-    apart = (pixels[k].astype(np.float32) - drawn[k]) / 255
+    apart = (swaps.pixels[k].astype(np.float32) - drawn[k]) / 255
     flips = reconstructed["decision"] != original["decision"]
     reasons = [model.audit.untrusted if model.audit.untrusted is not None else NOT_AUDITED]
     reasons += ["the reconstruction alone changes the decision"] if flips else []
@@ -177,8 +207,22 @@ def _seen(model: LoadedModel, probability: list[float]) -> dict[str, Any]:
     return {"probability": by_class, "decision": model.decide(probability)}
 
 
-def _png(pixels: Pixels) -> str:
+def _columns(said: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The same as columns, what is said of drawings side by side."""
+    rows = []
+    for each in said:
+        row = dict(each)
+        change = row.pop("change")
+        for name in ("original", "reconstructed", "swapped"):
+            seen = row.pop(name)
+            row |= {f"probability_{name}_{key}": p for key, p in seen["probability"].items()}
+            row[f"decision_{name}"] = seen["decision"]
+        rows.append(row | {f"change_{key}": value for key, value in change.items()})
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _png(pixels: Pixels) -> bytes:
     file = BytesIO()
     planes = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
     Image.fromarray(planes).save(file, "PNG")
-    return b64encode(file.getvalue()).decode()
+    return file.getvalue()

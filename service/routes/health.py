@@ -57,7 +57,7 @@ def ready(parts: Parts, response: Response) -> Ready:
 
     They should if the database answers and has the newest schema, the champion is loaded, the
     queue has room, the store can be reached, the access log can be written, and the service is
-    not about to stop. What was found is at most a second old.
+    not about to stop. What was found is at most a second old, unless it is looked at right now.
     """
     return _answer(parts.readiness.found(), response)
 

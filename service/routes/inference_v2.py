@@ -3,7 +3,9 @@
 import asyncio
 from collections import Counter
 from importlib.metadata import version
+from typing import Final
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi import HTTPException as HTTPError
 
@@ -40,6 +42,9 @@ from training.imaging import InputContract
 from training.predictor import LARGEST_BATCH
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+
+#: The output that holds what is decided at the frozen threshold.
+DECISION: Final = "decision"
 
 router.add_api_route("/health/live", live, summary="Whether the process answers")
 router.add_api_route(
@@ -95,7 +100,7 @@ async def version_ready(name: str, number: str, parts: Parts) -> ModelReady:
     openapi_extra=TAKEN,
 )
 async def infer(name: str, request: Request, parts: Parts) -> Response:
-    """Probabilities and codes of images."""
+    """Probabilities, decisions, codes and how unusual they are, of images."""
     return await _inferred(name, await _model(parts, name), request, parts)
 
 
@@ -135,7 +140,7 @@ def _described(name: str, model: LoadedModel, parts: Services) -> ModelMetadata:
         max_waiting=settings.max_waiting,
         best_batch=LARGEST_BATCH,
     )
-    codes = {"probability": len(predictor.classes), **predictor.code_widths}
+    widths = {"probability": len(predictor.classes), **predictor.code_widths}
     return ModelMetadata(
         name=name,
         versions=[str(model.version.id)],
@@ -145,13 +150,19 @@ def _described(name: str, model: LoadedModel, parts: Services) -> ModelMetadata:
             )
         ],
         outputs=[
-            TensorMetadata(name=code, datatype="FP32", shape=[-1, width])
-            for code, width in codes.items()
+            TensorMetadata(
+                name=output,
+                datatype="BYTES" if output == DECISION else "FP32",
+                shape=[-1, widths[output]] if output in widths else [-1],
+            )
+            for output in _outputs(model)
         ],
         parameters={
             "limits": limits.model_dump(),
             "classes": list(predictor.classes),
             "threshold": model.threshold,
+            "groups": model.audit.weaknesses.model_dump(mode="json"),
+            "meaning": model.meaning,
             "datatypes": "UINT8; FP32 in [0, 1]; BYTES, files of shape [-1], in JSON base64",
         },
     )
@@ -168,8 +179,10 @@ async def _inferred(
         asked, given = _read(body, length, contract, most)
     wanted = _wanted(asked, model)
     rows = await parts.engine.ask(request, model, given)
-    for decision, times in Counter(model.decided(rows)).items():
+    decisions = model.decided(rows)
+    for decision, times in Counter(decisions).items():
         parts.metrics.predicted(model.version.id, decision, times)
+    rows = {**rows, DECISION: np.array(decisions, object)}
     said = {"model_name": name, "model_version": str(model.version.id)}
     return answer(said | ({"id": asked.id} if asked.id else {}), rows, wanted)
 
@@ -181,9 +194,15 @@ def _read(
     return asked, read_tensor(asked.inputs[0], raw, contract, most)
 
 
+def _outputs(model: LoadedModel) -> list[str]:
+    """Names of what a model can be asked for."""
+    farther = [] if model.outliers is None else ["farther"]
+    return ["probability", DECISION, *farther, *model.predictor.code_widths]
+
+
 def _wanted(asked: InferenceRequest, model: LoadedModel) -> dict[str, bool]:
     """Names of the outputs that are asked for, and whether as bytes."""
-    known = ["probability", *model.predictor.code_widths]
+    known = _outputs(model)
     wanted = in_binary(asked) or dict.fromkeys(known, all_in_binary(asked))
     unknown = [each for each in wanted if each not in known]
     if unknown:

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from evaluation.errors import InputError
+from service.jobs.queue import new_id
 from service.models.aliases import ALIASES
 from service.models.approval import approve
 from service.models.conflicts import DeletedError, RefusedError
@@ -123,7 +124,8 @@ class Promotion(Decision):
 
     override: bool = Field(
         default=False,
-        description="Promote it although its verdict is not PASS; the record says so.",
+        description="Promote it although its verdict is not PASS, or somebody else was named "
+        "to approve it; the record says so.",
     )
 
 
@@ -167,11 +169,18 @@ def promote_model(
 ) -> ModelHistory:
     """Make a version the champion. The move is recorded and cannot be erased, only followed.
 
-    A version whose newest verdict is not PASS is refused with 409, unless ``override`` says
-    that this is known.
+    A version whose newest verdict is not PASS, or whose retraining named another approver, is
+    refused with 409, unless ``override`` says that this is known.
     """
     who = decider(request, promotion)
-    approve(parts.registry, row.id, who, promotion.why, override=promotion.override)
+    approve(
+        parts.registry,
+        row.id,
+        who,
+        promotion.why,
+        override=promotion.override,
+        request=new_id(request),
+    )
     return _history(parts.registry, row)
 
 

@@ -1,7 +1,7 @@
 """Predictions of images."""
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -24,32 +24,6 @@ from service.services import Parts
 from training.weak_groups import Weaknesses
 
 router = APIRouter(prefix="/v1/predictions", tags=["inference"], dependencies=[needs("infer")])
-
-_FAR: Final = (
-    "farther: the share of this version's validation images that are at least as far from its "
-    "training images as this one, "
-)
-_READ: Final = (
-    "Near 0, the image is unlike those that the model was validated with, and its probability "
-    "means little. Of images like those, at most a share p has p or less."
-)
-
-#: What ``farther`` means, said with every answer.
-MEANING: Final = (
-    f"{_FAR}twice the smaller one of two such shares, and at most 1: by Mahalanobis distance "
-    "to the nearest class mean in content space, and by that of the mean, contrast and "
-    f"fineness of its channels to theirs. {_READ}"
-)
-
-#: The same of versions whose run compares no pixels.
-BY_CONTENT: Final = (
-    f"{_FAR}by Mahalanobis distance to the nearest class mean in content space. {_READ}"
-)
-
-UNKNOWN: Final = (
-    "farther is not known: the run of this version was made without outliers.npz, or had fewer "
-    "than 20 validation images. Train it anew to have it."
-)
 
 
 class ImagePrediction(BaseModel):
@@ -95,7 +69,8 @@ async def predict(request: Request, parts: Parts, model: ModelName = CHAMPION) -
     if form == NPY:
         return npy_answer(chosen, rows["probability"])
     if form == ARROW:
-        return arrow_answer(chosen, _columns(chosen, given.names, rows, decisions))
+        about = {"groups": chosen.groups, "meaning": chosen.meaning}
+        return arrow_answer(chosen, _columns(chosen, given.names, rows, decisions), about)
     return json_answer(_said(chosen, given.names, rows, decisions))
 
 
@@ -110,12 +85,6 @@ def _columns(
     return {"image": names, **probability, "decision": decisions, **farther}
 
 
-def _meaning(model: LoadedModel) -> str:
-    if model.outliers is None:
-        return UNKNOWN
-    return BY_CONTENT if model.outliers.picture is None else MEANING
-
-
 def _said(
     model: LoadedModel, names: list[str], rows: Rows, decisions: list[str]
 ) -> dict[str, Any]:
@@ -127,7 +96,7 @@ def _said(
         "threshold": model.threshold,
         "classes": classes,
         "groups": model.groups,
-        "meaning": _meaning(model),
+        "meaning": model.meaning,
         "predictions": [
             {
                 "image": name,

@@ -1,6 +1,5 @@
 """Retraining behind the fairness gate."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -10,15 +9,13 @@ from evaluation.settings import read_toml
 from service.jobs.queue import new_id
 from service.jobs.submissions import Accepted, submit
 from service.protocol.errors import documented
+from service.protocol.storable import storable
 from service.security.access import asking, needs
 from service.services import Parts, takes
 from service.settings import ServiceSettings
 from training.methods import METHOD_NAMES
 
 router = APIRouter(prefix="/v1/retrain", tags=["retrain"], dependencies=[needs("train")])
-
-#: Settings are a few levels deep.
-DEEPEST = 20
 
 EXAMPLE = {"cohort": "phantom", "method": {"name": "clear_vae"}, "size": 28, "seed": 0}
 
@@ -38,7 +35,9 @@ def request_retrain(
         Body(
             description="A training configuration. Instead of 'cohort', 'cohorts' names those "
             "that the service holds, by id; or 'cohort' is the name of one that it knows. The "
-            "method may be a name alone. 'promotion' is 'automatic' or 'hold', 'webhook' an "
+            "method may be a name alone, and the policy the name of one that comes with the "
+            "program. 'promotion' is 'automatic' or 'hold', 'approver' the name of who has to "
+            "approve what is held, 'pdf' whether the report is printed too, 'webhook' an "
             "address that is told of the end.",
             examples=[EXAMPLE],
         ),
@@ -59,10 +58,9 @@ def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:
     """The configuration with the cohort's file in place of its name.
 
     Raises:
-        InputError: No cohort or method has the name.
+        InputError: No cohort or method has the name, or it holds what no store can keep.
     """
-    _check_text(body)
-    request = dict(body)
+    request = dict(storable(body, "body"))
     if isinstance(method := request.get("method"), str):
         request["method"] = {"name": method}
     elif not isinstance(method, dict) or not isinstance(method.get("name"), str):
@@ -73,25 +71,5 @@ def expand(body: dict[str, Any], settings: ServiceSettings) -> dict[str, Any]:
         files = {path.stem: path for path in settings.cohorts.glob("*.toml")}
         if cohort not in files:
             raise unknown_name("cohort", cohort, files, "body, cohort")
-        request["cohort"] = read_toml(files[cohort])
+        request["cohort"] = storable(read_toml(files[cohort]), f"cohort {cohort}")
     return request
-
-
-def _check_text(body: dict[str, Any]) -> None:
-    """Refuse what no store can keep: half characters, and depths that no setting has."""
-    try:
-        text = json.dumps(body, ensure_ascii=False)
-        text.encode()
-    except (UnicodeEncodeError, RecursionError, ValueError):
-        found = "it holds half characters, or is nested too deeply"
-        raise InputError(Fault("body", found, "Send plain settings.")) from None
-    if _depth(body) > DEEPEST:
-        found = f"it is nested more than {DEEPEST} levels deep"
-        raise InputError(Fault("body", found, "Send plain settings."))
-
-
-def _depth(value: object) -> int:
-    inner = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    return 1 + max(map(_depth, inner), default=0)

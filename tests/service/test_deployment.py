@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from servers import postgresql, postgresql_url  # noqa: F401  fixtures
 from test_processes import environment, wait
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +154,7 @@ class Container:
 
 
 @pytest.fixture
-def containers(services, stages, tmp_path, postgresql_url):  # noqa: F811
+def containers(services, stages, tmp_path, postgresql_url):
     for folder in ("store", "cohorts", "data"):
         (tmp_path / folder).mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:

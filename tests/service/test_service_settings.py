@@ -46,6 +46,7 @@ def test_another_process_gets_the_same(tmp_path, monkeypatch):
         ({"open": True, "host": "0.0.0.0"}, "listens on loopback only, not on 0.0.0.0"),
         ({"oidc_issuer": "https://id.example.org"}, "belong together"),
         ({"takeover_seconds": 10.0}, "at least three times"),
+        ({"max_body_bytes": 2**30}, "max_buffered_bytes must be at least max_body_bytes"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given, found):

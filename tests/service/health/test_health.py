@@ -1,7 +1,9 @@
 """Probes mean what they say, tell no secrets, and cost nothing to ask."""
 
 import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
@@ -147,3 +149,60 @@ def test_a_flood_of_probes_is_one_look(monkeypatch):
         watched.found()
         watched.started()
     assert len(looks) == 1
+
+
+@pytest.fixture
+def looking():
+    """Checks of which one is being waited for, and what lets it go on."""
+    under_way, go_on = threading.Event(), threading.Event()
+    go_on.set()
+
+    def champion():
+        under_way.set()
+        assert go_on.wait(10)
+
+    watched = Readiness({"champion": champion}, "champion")
+    assert watched.found() == {"champion": "ok"}
+    under_way.clear()
+    go_on.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(watched.found)
+        assert under_way.wait(5)
+        yield watched, first, go_on
+        go_on.set()
+
+
+def test_nobody_waits_for_a_look_that_another_has_begun(looking):
+    watched, first, go_on = looking
+    assert watched.found() == watched.started() == {"champion": "ok"}
+    assert not first.done()
+    go_on.set()
+    assert first.result(5) == {"champion": "ok"}
+
+
+def test_a_look_without_an_end_is_not_ready(looking, monkeypatch):
+    watched, first, go_on = looking
+    monkeypatch.setattr(readiness, "LONGEST", 0.0)
+    assert watched.found() == {"champion": "ok", "looking": "it takes longer than 0 s"}
+    monkeypatch.setattr(readiness, "LONGEST", 10.0)
+    go_on.set()
+    first.result(5)
+    assert watched.found() == {"champion": "ok"}
+
+
+def test_the_first_look_is_waited_for_a_moment(monkeypatch):
+    monkeypatch.setattr(readiness, "FIRST", 0.05)
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def champion():
+        under_way.set()
+        assert go_on.wait(10)
+
+    watched = Readiness({"champion": champion}, "champion")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(watched.found)
+        assert under_way.wait(5)
+        assert watched.found() == {"champion": "not checked yet"}
+        monkeypatch.setattr(readiness, "FIRST", 10.0)
+        go_on.set()
+        assert watched.found() == first.result(5) == {"champion": "ok"}

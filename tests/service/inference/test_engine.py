@@ -1,7 +1,6 @@
 """The engine under load: full queues, senders who go, versions that go, promotions."""
 
 import asyncio
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -52,14 +51,22 @@ def test_a_full_queue_is_answered_503_and_nothing_taken_is_lost(held):
         assert [each.result(10).status_code for each in answers] == [200] * 3
 
 
-def test_a_version_deleted_while_it_serves_finishes(held):
+def test_a_version_deleted_while_it_serves_finishes(held, trained):
     running, model, free, busy = held
+    registry = running.services.registry
+    registry.promote(registry.register(trained, "a job").id, "a test", "It is needed.")
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask, running)
+        answer = pool.submit(ask, running, model="1")
         assert busy.wait(5)
-        shutil.rmtree(model.folder)
+        deleted = running.client.delete("/v1/models/1")
+        assert deleted.status_code == 204, deleted.text
+        assert not model.folder.exists()
+        is_problem(ask(running, model="1"), 410)
         free.set()
-        assert answer.result(10).status_code == 200
+        assert answer.result(10).json()["model"]["version"] == 1
+    assert running.services.runtime.loaded == []
+    assert model.batcher.drain(5)  # its thread has ended
+    assert ask(running).json()["model"]["version"] == 2
 
 
 def test_who_goes_away_is_dropped(held):
@@ -141,4 +148,50 @@ def test_loading_one_version_does_not_hold_up_another(registry, trained):
         assert runtime.model("1").version.id == 1
         go_on.set()
         assert second[0].result(10) is second[1].result(10)
+    runtime.close()
+
+
+def test_who_waits_for_a_load_holds_no_thread_of_the_event_loop(registry, trained):
+    registry.register(trained)
+    loads, go_on = [], threading.Event()
+
+    def load(folder):
+        loads.append(folder)
+        go_on.wait(10)
+        return Predictor(folder, threads=1)
+
+    runtime = Runtime(registry, 2, load)
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        asked = [asyncio.create_task(runtime.find("1")) for _ in range(6)]
+        while not loads:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.to_thread(registry.champion), 5)
+        asked[0].cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        return await asyncio.gather(*asked[1:])
+
+    found = asyncio.run(go())
+    assert all(each is found[0] for each in found)
+    assert runtime.model("1") is found[0]
+    assert len(loads) == 1
+    runtime.close()
+
+
+def test_a_load_that_failed_is_tried_again(registry, trained):
+    registry.register(trained)
+    failures = [OSError("the disk is slow today")]
+
+    def load(folder):
+        if failures:
+            raise failures.pop()
+        return Predictor(folder, threads=1)
+
+    runtime = Runtime(registry, 2, load)
+    with pytest.raises(OSError, match="slow"):
+        runtime.model("1")
+    assert asyncio.run(runtime.find("1")) is runtime.model("1")
     runtime.close()

@@ -99,7 +99,7 @@ HOSTILE = {
 def test_it_is_refused_and_named(served, name):
     parts = [("images", ("good.png", png())), ("images", ("bad.dcm", HOSTILE[name]))]
     [fault] = is_problem(served.client.post("/v1/predictions", files=parts), 422)["errors"]
-    assert fault["where"] == "bad.dcm"
+    assert fault["where"] == "image 2"
     assert "Roe" not in fault["found"]
 
 

@@ -1,6 +1,7 @@
 """The Open Inference Protocol: what the metadata promises is what is taken and given."""
 
 import base64
+from math import prod
 
 import numpy as np
 import pytest
@@ -56,11 +57,19 @@ def test_the_outputs_are_those_of_the_metadata_and_of_v1(served):
     assert answer["id"] == "my request"
     assert answer["model_version"] == "1"
     for output, promised in zip(answer["outputs"], said, strict=True):
+        assert output["datatype"] == promised["datatype"]
         assert output["shape"] == [1, *promised["shape"][1:]]
-        assert len(output["data"]) == output["shape"][1]
+        assert len(output["data"]) == prod(output["shape"])
     first = served.client.post("/v1/predictions", files={"images": ("a", png())}).json()
     expected = list(first["predictions"][0]["probability"].values())
     assert answer["outputs"][0]["data"] == pytest.approx(expected)
+    named = {each["name"]: each["data"] for each in answer["outputs"]}
+    assert named["decision"] == [first["predictions"][0]["decision"]]
+    if (farther := first["predictions"][0]["farther"]) is not None:
+        assert named["farther"] == pytest.approx([farther], abs=1e-4)
+    about = served.client.get(MODEL).json()["parameters"]
+    for name in ("threshold", "classes", "groups", "meaning"):
+        assert about[name] == first[name]
 
 
 def test_whole_numbers_and_shares_give_the_same(served, pixels):

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from service_samples import is_problem, png
 
 from service.inference.forms import OFFERED, best
+from tests.training.formats.dicom_samples import dicom
 from training.imaging import InputContract, decode
 
 NPY, ARROW = OFFERED[1:]
@@ -70,6 +72,42 @@ def test_every_form_gives_the_same_numbers(served):
     assert probabilities(post(served, "image/png", files[1])) == pytest.approx(expected[1:])
 
 
+def stored(kind):
+    """A picture whose pixels no kind of file changes, as a file of a kind."""
+    pixels = np.asarray(Image.open(io.BytesIO(png(40))))
+    if kind == "application/dicom":
+        return dicom(pixels)
+    file = io.BytesIO()
+    # a JPEG changes them a little, and a picture of one colour a block hardly
+    smooth = Image.fromarray(pixels).resize((5, 5)).resize((40, 40), Image.Resampling.BICUBIC)
+    image = smooth if kind == "image/jpeg" else Image.fromarray(pixels)
+    image.save(file, kind.rpartition("/")[2].upper(), **LOSSLESS.get(kind, {}))
+    return file.getvalue()
+
+
+LOSSLESS = {"image/jpeg": {"quality": 100, "subsampling": 0}}
+
+
+@pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "image/tiff", "application/dicom"])
+def test_every_kind_of_file_is_taken_in_a_form_and_as_a_body(served, kind):
+    data = stored(kind)
+    [raw] = probabilities(post(served, kind, data))
+    in_form = served.client.post("/v1/predictions", files={"images": ("a", data)})
+    in_json = post(served, "application/json", as_json(data))
+    assert probabilities(in_form) == probabilities(in_json) == [raw]
+    pixels = decode(data, CONTRACT, "")[np.newaxis]
+    assert probabilities(post(served, NPY, npy(pixels))) == pytest.approx([raw], abs=1e-6)
+    if kind != "image/jpeg":
+        assert [raw] == pytest.approx(probabilities(post(served, "image/png", png(40))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"), [("image/jpeg", "image/png"), ("application/dicom", "image/tiff")]
+)
+def test_a_body_is_what_it_holds_whatever_its_kind_is_called(served, kind, sent):
+    assert post(served, kind, stored(sent)).status_code == 200
+
+
 def test_every_form_of_answer_holds_the_same(served):
     body = as_json(png(40), png(50))
     told = post(served, "application/json", body)
@@ -79,7 +117,11 @@ def test_every_form_of_answer_holds_the_same(served):
     columns = pa.ipc.open_stream(table.content).read_all().to_pydict()
     assert matrix[:, 1].tolist() == pytest.approx(probabilities(told))
     assert columns["probability_present"] == pytest.approx(probabilities(told))
-    assert columns["decision"] == [each["decision"] for each in told.json()["predictions"]]
+    said = told.json()
+    assert columns["decision"] == [each["decision"] for each in said["predictions"]]
+    about = pa.ipc.open_stream(table.content).schema.metadata
+    for name in ("model", "threshold", "groups", "meaning"):
+        assert json.loads(about[name.encode()]) == said[name]
     assert array.headers["evenscan-model-version"] == "1"
     codes = post(served, "application/json", body, "embeddings", accept=NPY)
     assert np.load(io.BytesIO(codes.content)).shape[0] == 2
@@ -161,6 +203,13 @@ def test_array_headers_that_lie(served, body):
 )
 def test_malformed_bodies(served, kind, body, status):
     is_problem(post(served, kind, body), status)
+
+
+@pytest.mark.parametrize("path", ["predictions", "embeddings"])
+def test_parts_that_a_route_does_not_read_are_refused(served, path):
+    files = [("images", ("a.png", png())), ("partners", ("b.png", png()))]
+    said = is_problem(served.client.post(f"/v1/{path}", files=files), 422)
+    assert "unknown part 'partners'" in said["detail"]
 
 
 def test_every_fault_of_a_body_is_named(served):

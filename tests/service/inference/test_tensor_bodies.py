@@ -44,8 +44,20 @@ def ask(running, values, **more):
     return send(running, *body_of(values, **more))
 
 
+def read_bytes(datatype, data):
+    """Numbers, or texts of which each is after its length."""
+    if datatype == "FP32":
+        return struct.unpack(f"<{len(data) // 4}f", data)
+    texts = []
+    while data:
+        (length,) = struct.unpack_from("<I", data)
+        texts.append(data[4 : 4 + length].decode())
+        data = data[4 + length :]
+    return texts
+
+
 def unpacked(response):
-    """Outputs of an answer by name, ``[n, width]``, and the names of those that were bytes."""
+    """Outputs of an answer by name, and the names of those that were bytes."""
     assert response.status_code == 200, response.text
     length = int(response.headers.get("inference-header-content-length", len(response.content)))
     said, rest = json.loads(response.content[:length]), response.content[length:]
@@ -54,10 +66,10 @@ def unpacked(response):
         values = output.get("data")
         if values is None:
             size = output["parameters"]["binary_data_size"]
-            values = struct.unpack(f"<{size // 4}f", rest[:size])
+            values = read_bytes(output["datatype"], rest[:size])
             rest = rest[size:]
             raw.append(output["name"])
-        assert output["datatype"] == "FP32"
+        assert output["datatype"] == ("BYTES" if output["name"] == "decision" else "FP32")
         found[output["name"]] = np.reshape(values, output["shape"])
     assert rest == b""
     return found, raw
@@ -76,7 +88,10 @@ def in_json(running, tensor, **more):
 def assert_same(found, expected):
     assert list(found) == list(expected)
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-6)
+        if name == "decision":
+            assert found[name].tolist() == values.tolist()
+        else:
+            np.testing.assert_allclose(found[name], values, rtol=1e-6)
 
 
 def test_the_extension_is_announced(served):
@@ -105,7 +120,8 @@ def test_outputs_are_bytes_where_they_are_asked_for(served, pixels):
     assert response.headers["content-type"] == "application/octet-stream"
     assert b'"id":"mine"' in response.content
     found, raw = unpacked(response)
-    assert raw == ["probability", "content"]
+    assert raw == list(expected)
+    assert {"probability", "decision", "content"} <= set(raw)
     assert_same(found, expected)
     outputs = [
         {"name": "content"},

@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import pandas as pd
 import pytest
 from audit_samples import FEW, predictions
 from cohort_samples import SCHEMA, form
-from servers import postgresql, postgresql_url  # noqa: F401  fixtures
 from service_samples import tiny
 from sqlalchemy import func, select, text
-from test_processes import environment, wait
+from test_processes import environment, start, stop, wait
+from test_recovery import KILLED as KILLED_WORKER
+from test_recovery import STEPS
 from test_shutdown import serving
 
 from service.jobs.worker import working
@@ -156,6 +158,68 @@ def test_what_is_asked_again_is_done_once(home, tmp_path, moment):
             last = httpx2.post(**request)
             assert (last.status_code, last.json()) == (202, answer.json())
     database.close()
+
+
+@pytest.mark.slow
+def test_a_job_goes_on_whatever_step_it_is_in_when_the_api_is_killed(tmp_path, cache):
+    home, marks = tmp_path / "home", tmp_path / "marks"
+    marks.mkdir()
+    worker = subprocess.Popen(
+        [sys.executable, str(KILLED_WORKER), str(marks), *(f"held:{step}" for step in STEPS)],
+        env=environment(home) | QUICK | {"EVENSCAN_CACHE": str(cache)},
+    )
+    asked, seen = {"headers": {"Idempotency-Key": "once"}, "json": tiny(), "timeout": 150}, []
+    try:
+        for step in STEPS:
+            with serving(home, **QUICK) as (process, address):
+                # Whoever asks again, not knowing what became of the first request:
+                answer = httpx2.post(f"{address}/v1/retrain", **asked)
+                seen.append(answer.json()["job"])
+                wait((marks / f"held:{step}").exists, 120)
+                job = httpx2.get(f"{address}/v1/jobs/{seen[0]}").json()
+                assert (job["state"], job["step"]) == ("running", step)
+                process.kill()
+                process.wait()
+            (marks / f"on:{step}").touch()
+        with serving(home, **QUICK) as (_, address):
+            job = ended(address, seen[0])
+            assert job["state"] == "succeeded", job
+            again = httpx2.post(f"{address}/v1/retrain", **asked)
+            assert again.json()["job"] == job["id"]
+            moves = httpx2.get(f"{address}/v1/aliases/moves?alias=champion").json()["items"]
+    finally:
+        worker.terminate()
+        worker.wait(10)
+    assert set(seen) == {job["id"]}
+    assert [move["who"] for move in moves] == [f"job {job['id']}"]
+    database = Database(ServiceSettings.read(home=home).database)
+    assert counts(database, "retrain") == (1, 1, 1)
+    database.close()
+    assert [path.name for path in (home / "audits").iterdir()] == [job["id"]]
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_with_its_worker_goes_on_when_it_is_started_again(tmp_path):
+    """The way of the README: one command that answers and works."""
+    config = tiny(method={"name": "erm", "epochs": 8, "batch_size": 2})
+    process, address = start(tmp_path, "--open")
+    answer = httpx2.post(f"{address}/v1/retrain", json=config, timeout=60)
+    assert answer.status_code == 202, answer.text
+    place = tmp_path / "jobs" / answer.json()["job"]
+    wait(lambda: list(place.glob(".*/checkpoint.safetensors")), 90)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process, address = start(tmp_path, "--open")
+    try:
+        job = ended(address, answer.json()["job"])
+        assert job["state"] == "succeeded", job
+        [version] = httpx2.get(f"{address}/v1/models").json()["items"]
+        assert version["aliases"] == ["champion", "challenger"]
+    finally:
+        stop(process)
+    history = pd.read_csv(tmp_path / "models" / job["id"] / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, 9))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

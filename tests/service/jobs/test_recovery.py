@@ -12,7 +12,7 @@ import pytest
 from audit_samples import post, predictions, succeeded
 from cohort_samples import form, images, table, zipped
 from fastapi.testclient import TestClient
-from service_samples import HERE, NOTHING, tiny
+from service_samples import HERE, NOTHING, promoted, tiny
 from test_processes import environment, start, stop, wait
 from webhook_samples import Receiver
 from workflow_samples import Bench
@@ -140,6 +140,29 @@ def test_a_worker_that_is_killed_at_every_step_does_everything_once(
     assert {headers[DELIVERY] for _, headers, _ in receiver.messages} == {f"{job['id']}-end"}
     for _, headers, body in receiver.messages:
         assert verify(secret, headers[SIGNATURE], body)
+
+
+def test_a_worker_that_is_killed_between_a_folder_and_its_row_keeps_both_once(
+    worker, client, trained, tmp_path
+):
+    """The comparison with a champion has been kept, and the version, and nobody knows it."""
+    promoted(client.app.state.services.registry, trained)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    places = ["kept:compare", "kept:register"]
+    worker(str(KILLED), str(marks), *places)
+    response = client.post("/v1/retrain", json=tiny(seed=1))
+    assert response.status_code == 202, response.text
+    job = ended(client, response.headers["location"])
+    assert job["state"] == "succeeded", job
+    assert {path.name for path in marks.iterdir()} == set(places)
+    assert "against version 1" in job["reason"]
+    assert [path.name for path in (tmp_path / "audits").iterdir()] == [job["id"]]
+    assert [each["id"] for each in client.get("/v1/models").json()["items"]] == [2, 1]
+    assert len(list((tmp_path / "models").iterdir())) == 2
+    moves = client.get("/v1/models/2").json()["moves"]
+    assert [m["who"] for m in moves if m["alias"] == "challenger"] == [f"job {job['id']}"]
+    assert list((tmp_path / "jobs").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 from fastapi.testclient import TestClient
-from servers import postgresql, postgresql_url  # noqa: F401  fixtures
 from service_samples import HERE, is_problem, tiny
 from sqlalchemy import select
 from test_processes import environment, wait

@@ -92,6 +92,13 @@ def test_any_header_is_answered(header):
         "https://hooks.example.org:0/",
         "https://hooks.example.org/a b",
         "https://hooks.example.org/\r\nHost: x",
+        "https://hooks.example.org/é",
+        "https://hooks.example.org/?a=é",
+        "https://a..example.org/",
+        "https://.example.org/",
+        f"https://{'a' * 64}.example.org/",
+        f"https://{'a.' * 122}example.org/",
+        f"https://{'é' * 100_000}.example.org/",
         "",
     ],
 )
@@ -109,6 +116,8 @@ def test_other_addresses_are_refused(address, tmp_path):
         "http://hooks.example.org:8080",
         "https://HOOKS.example.org/",
         "https://a-b.example.org/",
+        "https://bücher.example.org/",
+        f"https://{'a' * 63}.example.org/%C3%A9",
     ],
 )
 def test_listed_addresses_are_taken(address, tmp_path):
@@ -152,6 +161,16 @@ def test_nobody_listens(tmp_path):
         address = receiver.address
     with pytest.raises(NotDelivered, match="no answer: ConnectionRefusedError"):
         deliver(ended(address), SECRET, allowing("127.0.0.1", tmp_path))
+
+
+def test_an_address_that_cannot_be_written_is_told_of(tmp_path, monkeypatch):
+    """Rows may have one from before it was refused."""
+    monkeypatch.setattr("service.jobs.webhook.check_address", lambda *arguments: None)
+    settings = allowing("*.example.org", tmp_path)
+    with pytest.raises(NotDelivered, match="no answer: UnicodeError"):
+        deliver(ended("https://a..example.org/"), SECRET, settings)
+    with Receiver() as receiver, pytest.raises(NotDelivered, match="UnicodeEncodeError"):
+        deliver(ended(f"{receiver.address}é"), SECRET, allowing("127.0.0.1", tmp_path))
 
 
 def test_a_host_that_answers_nothing_is_not_waited_for(tmp_path, monkeypatch):

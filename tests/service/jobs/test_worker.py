@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 from fastapi.testclient import TestClient
-from servers import postgresql, postgresql_url  # noqa: F401  fixtures
 from service_samples import HERE, is_problem, tiny
 from test_processes import wait
 from test_takeover import TAKEOVER, Site, check_done_once, state_of, training
@@ -17,7 +16,7 @@ from service.jobs.roll import GIVEN_UP
 
 
 @pytest.fixture
-def site(tmp_path, cache, postgresql_url):  # noqa: F811
+def site(tmp_path, cache, postgresql_url):
     home = tmp_path / "home"
     home.mkdir()
     site = Site(home, postgresql_url, cache)
@@ -37,7 +36,7 @@ def is_refused(response):
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_database_that_goes_away_and_comes_back(site, served, postgresql):  # noqa: F811
+def test_a_database_that_goes_away_and_comes_back(site, served, postgresql):
     """The service says so meanwhile and goes on after; nothing is started anew."""
     worker = site.worker("a", takeover=60)
     job, _ = training(served, site)
@@ -60,7 +59,7 @@ def test_a_database_that_goes_away_and_comes_back(site, served, postgresql):  # 
 def test_a_worker_without_a_database_stops_before_others_take_its_jobs(
     site,
     served,
-    postgresql,  # noqa: F811
+    postgresql,
 ):
     worker = site.worker("a")
     job, _ = training(served, site)

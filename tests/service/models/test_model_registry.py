@@ -8,7 +8,14 @@ from sqlalchemy import func, select
 
 from evaluation.errors import InputError
 from service.models.conflicts import DeletedError, RefusedError
+from service.models.registry import ModelRegistry
+from service.storage.store import LocalStore
 from service.storage.tables import AliasEvent, Job, ModelVersion
+
+
+@pytest.fixture
+def registry(database, tmp_path):
+    return ModelRegistry(database, LocalStore(tmp_path), tmp_path / "models")
 
 
 def files(folder):

@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 from service.protocol.answers import Answers, this_process
 from service.protocol.idempotency import LONGEST, Idempotency, Payload
 from service.security.access import ANYBODY
-from service.storage.database import Database
 from service.storage.tables import Answer, now
 
 
@@ -86,10 +85,8 @@ class Counted:
 
 
 @pytest.fixture
-def counted(tmp_path):
-    database = Database.opened(f"sqlite:///{tmp_path / 'test.db'}")
-    yield Counted(database)
-    database.close()
+def counted(database):
+    return Counted(database)
 
 
 def rows(counted):

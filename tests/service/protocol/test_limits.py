@@ -1,6 +1,8 @@
 """A request may be so large and so slow, and no more; others are answered meanwhile."""
 
+import asyncio
 import json
+import select
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -9,12 +11,14 @@ import pytest
 from access_samples import call, everything, listening
 from fastapi.testclient import TestClient
 from service_samples import HERE, is_problem
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 
 from service.app import create_app
 from service.protocol.connections import LARGEST_HEAD
 from service.protocol.limits import BodyLimit
+from service.protocol.pace import SLOWEST, Pace
 from service.settings import ServiceSettings
 
 SECONDS = 0.5
@@ -74,11 +78,23 @@ def test_a_chunked_body_that_stalls_is_answered_408(address):
 
 
 def test_a_body_that_comes_slowly_but_comes_is_taken(address):
-    with call(address, head(8)) as connection:
-        for letter in b"--b--\r\n ":
+    pieces = [b"--b--\r\n".ljust(SLOWEST), *[b" " * SLOWEST] * 7]
+    with call(address, head(8 * SLOWEST)) as connection:
+        for piece in pieces:
             time.sleep(SECONDS / 3)
-            connection.sendall(bytes([letter]))
+            connection.sendall(piece)
         assert connection.recv(100).split()[1] != b"408"
+
+
+def test_a_body_that_comes_a_letter_at_a_time_is_not_waited_for(address):
+    part = b'--b\r\nContent-Disposition: form-data; name="a"; filename="a.csv"\r\n\r\n'
+    with call(address, head(10_000) + part) as connection:
+        began = time.monotonic()
+        while not select.select([connection], [], [], SECONDS / 5)[0]:
+            connection.sendall(b"a")
+            assert time.monotonic() - began < 5 * SECONDS
+        status, _, closed = problem_of(everything(connection))
+    assert (status, closed) == (408, True)
 
 
 @pytest.mark.parametrize(
@@ -170,10 +186,41 @@ def test_requests_that_can_be_understood_in_two_ways_are_refused(address, text):
     assert len(statuses) == 1
 
 
+def paced(size, pause, busy=0.0, seconds=0.5):
+    """Read five pieces, each after a pause, by a reader who is busy after each."""
+
+    async def receive():
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": b"a" * size, "more_body": True}
+
+    async def read():
+        pace = Pace(receive, seconds)
+        for _ in range(5):
+            await pace.next()
+            await asyncio.sleep(busy)
+
+    asyncio.run(read())
+
+
+def test_each_byte_buys_the_next_ones_time():
+    paced(SLOWEST // 4, 0.2)
+    with pytest.raises(HTTPException) as caught:
+        paced(1, 0.2)
+    assert caught.value.status_code == 408
+
+
+def test_a_busy_reader_makes_no_slow_sender():
+    paced(1, 0.0, busy=0.2)
+
+
 async def read_all(scope, receive, send):
     """An app that reads the body before any route does."""
     body = await Request(scope, receive).body()
     await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+#: How a cohort is sent.
+AS_A_FORM = {"Content-Type": "Multipart/Form-Data; boundary=b"}
 
 
 def limited(settings):
@@ -188,7 +235,8 @@ def test_each_route_has_its_limit(path, largest, declared):
 
     def send(size):
         data = b"a" * size
-        return client.post(path, content=data if declared else iter([data[:5], data[5:]]))
+        content = data if declared else iter([data[:5], data[5:]])
+        return client.post(path, content=content, headers=AS_A_FORM)
 
     assert send(largest).text == str(largest)
     response = send(largest + 1)
@@ -200,7 +248,16 @@ def test_each_route_has_its_limit(path, largest, declared):
 @pytest.mark.parametrize("path", ["/v1/cohorts/", "/v1/cohorts/a", "//v1/cohorts"])
 def test_only_the_upload_of_cohorts_may_be_large(path):
     settings = ServiceSettings.read(max_body_bytes=10, max_upload_bytes=100)
-    is_problem(limited(settings).post(path, content=b"a" * 11), 413)
+    is_problem(limited(settings).post(path, content=b"a" * 11, headers=AS_A_FORM), 413)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", None])
+def test_a_cohort_that_comes_as_no_form_may_not_be_large(empty, kind):
+    """It would be held in memory, whatever it is."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    body = b'{"folder": "%b"}' % (b"x" * 2**20)
+    said = is_problem(empty.client.post("/v1/cohorts", content=body, headers=headers), 413)
+    assert "262144" in said["detail"]
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -215,6 +272,101 @@ def test_the_routes_have_the_limit(tmp_path, declared):
         response = client.post("/v1/audits", content=content, headers=headers)
         assert "EVENSCAN_MAX_BODY_BYTES" in is_problem(response, 413)["detail"]
         assert not list((tmp_path / "uploads").iterdir())
+
+
+class Held:
+    """An app with limits; a request to ``/v1/audits/held`` is answered when it may be."""
+
+    def __init__(self, **settings):
+        self.may = asyncio.Event()
+        self.limit = BodyLimit(self.app, ServiceSettings.read(**settings))
+
+    async def app(self, scope, receive, send):
+        body = await Request(scope, receive).body()
+        if scope["path"].endswith("/held"):
+            await self.may.wait()
+        if scope["path"].endswith("/broken"):
+            raise ZeroDivisionError
+        await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+    async def post(self, size, path="/v1/audits", kind=b"text/plain", gone=False):
+        """Status of the answer to a body in pieces of 10 bytes."""
+        sent = []
+        pieces = [b"a" * min(10, size - start) for start in range(0, size, 10)]
+
+        async def receive():
+            if gone and not pieces:
+                return {"type": "http.disconnect"}
+            if not pieces:
+                await asyncio.sleep(60)
+            more = len(pieces) > 1 or gone
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": more}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+        await self.limit(scope | {"headers": [(b"content-type", kind)]}, receive, send)
+        return sent[0]["status"]
+
+
+def test_bodies_in_flight_share_a_memory():
+    async def go():
+        held = Held(max_body_bytes=100, max_buffered_bytes=150)
+        first = asyncio.create_task(held.post(100, "/v1/audits/held"))
+        await asyncio.sleep(0.01)
+        assert held.limit.buffered.held == 100
+        assert await held.post(50) == 200
+        assert await held.post(60) == 503
+        assert held.limit.buffered.held == 100
+        form = b"multipart/form-data; boundary=b"
+        assert await held.post(5000, "/v1/cohorts", form) == 200
+        held.may.set()
+        assert await first == 200
+        assert await held.post(60) == 200
+        return held.limit.buffered.held
+
+    assert asyncio.run(go()) == 0
+
+
+def test_what_a_body_held_is_free_again_however_it_ends():
+    async def go():
+        held = Held(max_body_bytes=100, max_buffered_bytes=100, body_seconds=0.05)
+        assert await held.post(110) == 413
+        assert await held.post(100) == 200
+        with pytest.raises(ZeroDivisionError):
+            await held.post(50, "/v1/audits/broken")
+        with pytest.raises(ClientDisconnect):
+            await held.post(50, gone=True)
+        given_up = asyncio.create_task(held.post(50, "/v1/audits/held"))
+        await asyncio.sleep(0.01)
+        assert held.limit.buffered.held == 50
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        return held.limit.buffered.held
+
+    assert asyncio.run(go()) == 0
+
+
+def test_a_service_without_memory_for_a_body_says_so(tmp_path):
+    settings = ServiceSettings.read(
+        home=tmp_path, open=True, max_body_bytes=1000, max_buffered_bytes=1000
+    )
+    with TestClient(create_app(settings), base_url=HERE) as client:
+        stack = client.app.middleware_stack
+        while not isinstance(stack, BodyLimit):
+            stack = stack.app
+        stack.buffered.held = 950
+        asked = {"files": {"predictions": ("a.txt", b"a" * 500)}, "data": {"attributes": "b"}}
+        response = client.post("/v1/audits", **asked)
+        assert "EVENSCAN_MAX_BUFFERED_BYTES" in is_problem(response, 503)["detail"]
+        assert response.headers["retry-after"] == "2"
+        assert response.headers["connection"] == "close"
+        assert stack.buffered.held == 950
+        stack.buffered.held = 0
+        is_problem(client.post("/v1/audits", **asked), 422)
+        assert stack.buffered.held == 0
 
 
 def test_a_declared_size_with_many_digits_is_refused(settings):

@@ -28,11 +28,14 @@ often = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def service(request, tmp_path_factory):
     """A service without a limit on requests."""
+    url = ""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database()
     configured = ServiceSettings.read(
-        home=tmp_path_factory.mktemp("pages"), open=True, rate="none"
+        home=tmp_path_factory.mktemp("pages"), open=True, rate="none", database_url=url
     )
     app = create_app(configured)
     with TestClient(app, base_url=HERE, raise_server_exceptions=False) as client:

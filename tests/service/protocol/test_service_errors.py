@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from access_samples import every_route
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.testclient import TestClient
@@ -20,6 +21,18 @@ from service.settings import ServiceSettings
 def test_unknown_path(empty):
     body = is_problem(empty.client.get("/v1/nothing"), 404)
     assert body["instance"] == "/v1/nothing"
+
+
+def test_a_slash_more_is_another_path(empty):
+    """A redirect would lead to whatever host the request names."""
+    for route in every_route():
+        path = re.sub(r"{.*?}", "x", route.path) + "/"
+        for method in route.methods:
+            response = empty.client.request(method, path, follow_redirects=False)
+            assert response.status_code == 404, (method, path)
+            assert response.headers["content-type"] == "application/problem+json"
+    is_problem(empty.client.get("/docs/", follow_redirects=False), 404)
+    is_problem(empty.client.get("/openapi.json/", follow_redirects=False), 404)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,8 @@ def admin(service):
 
 
 @pytest.fixture
-def keys(tmp_path):
-    database = Database.opened(f"sqlite:///{tmp_path / 'keys.db'}")
-    yield Keys(database)
-    database.close()
+def keys(database):
+    return Keys(database)
 
 
 @pytest.fixture
