@@ -76,7 +76,7 @@ def weasyprint_module() -> Any:
     """
     try:
         with warnings.catch_warnings():
-            # Without HarfBuzz it embeds whole fonts: a larger file, and nothing for who reads it.
+            # Without HarfBuzz it embeds whole fonts: a larger file, and no other page.
             warnings.simplefilter("ignore", DeprecationWarning)
             import weasyprint
     except ModuleNotFoundError as error:
