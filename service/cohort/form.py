@@ -26,7 +26,7 @@ FORM: Final = {
         },
         "images": {
             "type": "array",
-            "items": {"type": "string", "format": "binary"},
+            "items": {"type": "string", "format": "binary", "examples": ["images.zip"]},
             "description": "Zip of PNG, JPEG, TIFF or DICOM files; may be repeated.",
         },
     },

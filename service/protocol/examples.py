@@ -50,6 +50,40 @@ STREAM: Final = (
     'event: step\nid: 7\ndata: {"text": "train", "created": "2026-11-23T03:27:38Z"}\n\n'
 )
 
+#: What files are called that come in a field.
+FILES: Final = {
+    "champion": "champion.csv",
+    "image": "image.png",
+    "manifest": "metadata.csv",
+    "partner": "partner.png",
+    "predictions": "predictions.csv",
+    "schema": "cohort.toml",
+    "settings": "audit.toml",
+}
+
+#: What is said, by status, of what went wrong.
+DETAILS: Final = {
+    400: "The body is not JSON: unexpected end of data: line 1 column 18.",
+    401: "A good key is needed, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'. One that "
+    "is malformed, unknown, expired or revoked is none.",
+    403: "'ward 7' may not do this: it needs the scope 'train', which the role trainer or "
+    "admin has.",
+    404: "There is no job '7f'. GET /v1/jobs lists what there is.",
+    405: "This path takes GET only.",
+    406: "The answer can be application/json, application/x-npy; accept one of them.",
+    409: "A request with this Idempotency-Key is under way. Ask again in a second.",
+    410: "Version 2 was deleted.",
+    413: "The body is larger than 67108864 bytes. Send fewer or smaller files; the limit is "
+    "EVENSCAN_MAX_BODY_BYTES.",
+    415: "The body is text/plain. Send multipart/form-data or application/json.",
+    422: "body: there are no images. Send one.",
+    429: "'ward 7' asks too often. Try again in 12 seconds.",
+    500: "The service failed. Its log has the details, at the request id "
+    "5f0c9a6be1d24c0f9d7b3f6a2c8e4d10.",
+    503: "256 images wait for this model; 64 more are beyond EVENSCAN_MAX_WAITING. Try again "
+    "later.",
+}
+
 #: What has no other example.
 PLAIN: Final = {"string": "text", "integer": 1, "number": 0.5, "boolean": True, "null": None}
 
@@ -74,7 +108,7 @@ def illustrate(document: Schema) -> None:
             continue
         if kind == "application/problem+json":
             body["example"] = _problem(int(status), path)
-        elif kind.endswith("json"):
+        elif kind.endswith("json") or kind.startswith("multipart/"):
             body["example"] = example_of(body.get("schema", {}), schemas)
         elif kind == "text/event-stream":
             body["example"] = STREAM
@@ -112,6 +146,8 @@ def example_of(schema: Schema, schemas: dict[str, Schema], name: str = "") -> An
 
 def _made(schema: Schema, schemas: dict[str, Schema], name: str) -> Any:
     kind = schema.get("type", "object")
+    if schema.get("format") == "binary":
+        return FILES.get(name, "file")
     if kind == "array":
         return [example_of(schema.get("items", {}), schemas, name.removesuffix("s"))]
     if kind == "object":
@@ -142,13 +178,12 @@ def _bodies(document: Schema) -> Iterator[tuple[str, str, str, Schema]]:
 
 
 def _problem(status: int, path: str) -> Schema:
-    phrase = HTTPStatus(status).phrase
-    detail = "What happened here, and what to do about it."
+    fault = {"where": "body", "found": "there are no images", "remedy": "Send one."}
     return {
         "type": "about:blank",
-        "title": phrase,
+        "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": DETAILS[status],
         "instance": path.replace("{", "").replace("}", ""),
-        "errors": [],
+        "errors": [fault | {"row": None, "column": "images"}] if status == 422 else [],
     }
