@@ -11,6 +11,7 @@ from service.client.answers import read
 from service.client.arrays import NPY, EmbeddingArray, npy, read_embeddings
 from service.client.calls import Calls
 from service.client.inference_types import Counterfactuals, Embeddings, Predictions
+from service.client.places import named
 from service.client.types import Image
 
 #: Images: files, or pairs of a name and the bytes of a file; or one array of all of them,
@@ -66,7 +67,8 @@ class InferenceCalls(Calls):
         files = [("images", each) for each in images]
         files += [("partners", each) for each in partners]
         path = "/v1/counterfactuals"
-        answer = self._connection.send("POST", path, query={"model": model}, files=files)
+        with named(files):
+            answer = self._connection.send("POST", path, query={"model": model}, files=files)
         return read(answer, Counterfactuals)
 
     def _ask(
@@ -78,4 +80,5 @@ class InferenceCalls(Calls):
             body = (NPY, npy(images))
             return self._connection.send("POST", path, query=query, body=body, accept=accept)
         files = [("images", each) for each in images]
-        return self._connection.send("POST", path, query=query, files=files, accept=accept)
+        with named(files):
+            return self._connection.send("POST", path, query=query, files=files, accept=accept)

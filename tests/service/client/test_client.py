@@ -144,6 +144,14 @@ def test_a_refusal_says_all(client):
     error = refused.value
     assert error.status == 422
     assert error.errors[0].where == "a.png"
+    assert error.detail.startswith("a.png: ")
+    with pytest.raises(ServiceError) as refused:
+        client.predictions([("a.png", png()), ("b.png", b"No image."), ("c.png", b"None.")])
+    assert [fault.where for fault in refused.value.errors] == ["b.png", "c.png"]
+    assert [line.partition(":")[0] for line in refused.value.detail.splitlines()] == [
+        "b.png",
+        "c.png",
+    ]
     assert error.request
 
 
