@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.shift import SHIFTS
 from training.held_out import keep_out
 
 PATIENTS = 120
+
+#: Each example draws a split and trades patients, which takes a fraction of a second.
+often = settings(max_examples=30)
 
 
 def table(seed):
@@ -31,6 +34,7 @@ RULES = [("none", {}), ("attribute_imbalance", {"attribute": "sex", "share": 0.6
 
 
 @pytest.mark.parametrize(("name", "settings"), RULES)
+@often
 @given(st.integers(0, 50), st.sets(st.integers(0, PATIENTS - 1), max_size=40))
 def test_nobody_who_is_held_out_is_learnt_from(name, settings, seed, numbers):
     rows, shift = table(seed), SHIFTS.get(name)(**settings)
@@ -48,6 +52,7 @@ def test_nobody_who_is_held_out_is_learnt_from(name, settings, seed, numbers):
     assert shuffled.sort_index().equals(changed.sort_index())
 
 
+@often
 @given(st.integers(0, 50))
 def test_who_was_in_the_test_set_already_changes_nothing(seed):
     rows, shift = table(seed), SHIFTS.get("none")()
@@ -58,6 +63,7 @@ def test_who_was_in_the_test_set_already_changes_nothing(seed):
     )
 
 
+@often
 @given(st.integers(0, 50), st.integers(0, PATIENTS - 1))
 def test_a_trade_keeps_the_counts_of_every_part(seed, number):
     """One image a patient, so that there is somebody to trade with."""

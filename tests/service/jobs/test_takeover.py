@@ -183,6 +183,7 @@ run(ServiceSettings.read())
 """
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_workers_is_given_up(site, served):
     """A take-over counts as an attempt, or it would go on for ever."""
     helper = site.worker("helper")

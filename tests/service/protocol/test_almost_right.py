@@ -143,7 +143,7 @@ PICTURES = zipped(images(4))
 
 
 def test_what_is_almost_right_is_refused_by_name(asked):
-    check(asked, 120)
+    check(asked, 60)
 
 
 @pytest.mark.slow
