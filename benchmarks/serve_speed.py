@@ -10,7 +10,8 @@ has and on one thread each like its models, is the limit of what batches can rea
 process for a lone client, who waits for one at a time, and of all of them for several clients.
 Servers and load share the first two cores of this machine.
 
-``--flat N`` asks the service N more times and prints its memory before and after.
+``--flat N`` asks the service N more times, with the first model, and prints its memory before
+and after.
 """
 
 import asyncio
@@ -309,7 +310,8 @@ def main(
         print(line, flush=True)
 
     for run in runs:
-        measure(run, litserve, seconds, rounds, processes, flat, tell)
+        more = flat if run == runs[0] else 0
+        measure(run, litserve, seconds, rounds, processes, more, tell)
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

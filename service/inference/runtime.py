@@ -30,9 +30,10 @@ from training.weak_groups import Frozen, read_audit
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for one image up to which the event loop itself runs a model: less than it takes to
-#: wake a thread and to get the interpreter back from it. 64 images hold up others for 25 ms.
-SHORT: Final = 0.0004
+#: Seconds for one image up to which the event loop itself runs a model: about what it takes to
+#: wake a thread and to get the interpreter back from it while requests come in. Of 64 images at
+#: once each takes a fraction of that, so others are held up for some hundredths of a second.
+SHORT: Final = 0.001
 
 #: How long the work of loaded models may take when the service stops, in seconds.
 GRACE: Final = 10.0
