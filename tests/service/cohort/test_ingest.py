@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from service_samples import COHORTS, HERE
 from sqlalchemy import select
 
+from evaluation.errors import InputError
 from service.app import create_app
 from service.cohort.cohorts import Cohorts
 from service.cohort.ingest import Ingestion
@@ -21,6 +22,7 @@ from service.storage import tables
 from service.storage.database import Database
 from service.storage.store import open_store
 from service.storage.tables import Job
+from tests.service.inference.test_hostile_images import HOSTILE
 
 KILLED = Path(__file__).parents[1].joinpath("killed_worker.py")
 
@@ -71,6 +73,7 @@ def work(settings):
             session.merge(Job(id="job-1", kind="ingest", request=request))
         return Ingestion(Task("job-1", request, place))
 
+    make.place = place
     yield make
     database.close()
 
@@ -123,6 +126,18 @@ def test_what_a_dead_job_has_left_is_swept(work, settings):
 def test_a_folder_in_the_zip_that_the_schema_names(work):
     files = {f"images/{name}": data for name, data in images().items()}
     assert len(kept(work(pictures=zipped(files))).table) == 12
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_image_in_a_zip_is_refused_and_named_by_its_row(work, name):
+    pictures = images() | {"img003.png": HOSTILE[name]}
+    with pytest.raises(InputError) as refused:
+        kept(work(pictures=zipped(pictures)))
+    said = str(refused.value)
+    assert "row 4" in said or name == "a zip"  # a zip in a zip is seen before the rows are
+    assert "img003" not in said
+    assert "Roe" not in said
+    assert not list(work.place.store.names("cohorts"))
 
 
 def test_a_full_disk_leaves_nothing(work, monkeypatch):

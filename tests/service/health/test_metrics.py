@@ -105,13 +105,19 @@ def test_what_runs_here(empty):
 
 
 def test_models_batches_and_predictions(served):
+    before = read(served.client)
     answer = served.client.post("/v1/predictions", files={"images": ("a.png", png())})
     assert answer.status_code == 200, answer.text
     found = read(served.client)
     assert found["evenscan_models_in_memory",] == 1
     assert found["evenscan_batch_images_count",] >= 1
-    decided = [v for k, v in found.items() if k[0] == "evenscan_predictions_total" and "1" in k]
-    assert sum(decided) >= 1
+    [said] = answer.json()["predictions"]
+    more = {
+        set(key[1:]) ^ {"1"} == {said["decision"]}: value - before.get(key, 0)
+        for key, value in found.items()
+        if key[0] == "evenscan_predictions_total" and value > before.get(key, 0)
+    }
+    assert more == {True: 1}
 
 
 def test_open_metrics_on_request(empty):

@@ -7,7 +7,7 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from evaluation.errors import InputError
@@ -42,11 +42,23 @@ def test_down_and_up_again(database, revision):
 
 
 def test_upgrade_keeps_what_is_there(database):
-    add_version(database)
+    version = add_version(database)
+    with database.write() as session:
+        request = {"seed": 3, "cohort": {"name": "Größe"}}
+        session.add(
+            Job(id="a", kind="retrain", state="succeeded", request=request, step="hold")
+        )
+        move = {"alias": "champion", "version_id": version.id, "who": "me", "why": "first"}
+        session.add(AliasEvent(**move))
     database.downgrade("0001")
     database.upgrade()
     with database.read() as session:
         assert session.get(ModelVersion, 1).run == "run"
+        job = session.get(Job, "a")
+        assert (job.request, job.state, job.step) == (request, "succeeded", "hold")
+        assert (job.who, job.cancelling, job.parent) == ("", False, None)
+        [event] = session.scalars(select(AliasEvent)).all()
+        assert (event.why, event.undoes, event.request) == ("first", None, None)
 
 
 def test_processes_may_migrate_at_once(database_url, tmp_path):
