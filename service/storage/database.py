@@ -7,15 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from evaluation.errors import Fault, InputError
+from service.migrations import HEAD
 from service.storage.engines import engine_of, readers_of, writers_of
 
 #: Pause between two tries to reach a database that does not answer, in seconds.
@@ -58,7 +55,8 @@ class Database:
             folder = Path(database.engine.url.database).parent
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            database.upgrade()
+            if not database.at_head():
+                database.upgrade()
         except OperationalError as error:
             database.close()
             found = f"it cannot be opened: {str(error.orig).partition(chr(10))[0]}"
@@ -113,20 +111,25 @@ class Database:
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to a revision. Several processes may do so at once; one does the work."""
+        from service.storage.migrating import up
+
         with self._writers.begin() as connection:
-            command.upgrade(_configuration(connection), revision)
+            up(connection, revision)
 
     def downgrade(self, revision: str) -> None:
         """Migrate down to a revision; ``base`` removes everything."""
+        from service.storage.migrating import down
+
         with self._writers.begin() as connection:
-            command.downgrade(_configuration(connection), revision)
+            down(connection, revision)
 
     def at_head(self) -> bool:
         """Whether the schema is the one that this code was written for."""
-        script = ScriptDirectory.from_config(_configuration())
         with self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_heads()
-        return set(current) == set(script.get_heads())
+            if not inspect(connection).has_table("alembic_version"):
+                return False
+            found = connection.execute(text("SELECT version_num FROM alembic_version"))
+            return found.scalars().all() == [HEAD]
 
     def ping(self) -> None:
         """Raise if the database does not answer."""
@@ -136,10 +139,3 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def _configuration(connection: Connection | None = None) -> Config:
-    configuration = Config()
-    configuration.set_main_option("script_location", "service:migrations")
-    configuration.attributes["connection"] = connection
-    return configuration

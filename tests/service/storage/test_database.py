@@ -6,12 +6,15 @@ import threading
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from evaluation.errors import InputError
 from service.jobs.queue import JobQueue
+from service.migrations import HEAD
 from service.settings import ServiceSettings
 from service.storage.database import Database
 from service.storage.engines import BUSY_MILLISECONDS
@@ -39,6 +42,13 @@ def test_down_and_up_again(database, revision):
     database.upgrade()
     assert database.at_head()
     add_version(database)
+
+
+def test_the_head_is_the_last_step(database):
+    configuration = Config()
+    configuration.set_main_option("script_location", "service:migrations")
+    assert ScriptDirectory.from_config(configuration).get_heads() == [HEAD]
+    assert database.at_head()
 
 
 def test_upgrade_keeps_what_is_there(database):
