@@ -1,6 +1,7 @@
 """The report as PDF."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from typing import Any
 from evaluation.audit import Audit
 from evaluation.card import CARDS
 from evaluation.errors import Fault, InputError
+
+#: Variable that tells programs which time to write into what they make.
+_TIME = "SOURCE_DATE_EPOCH"
 
 _NEEDED = "the package 'weasyprint'. Install it with: pip install 'evenscan[pdf]'"
 _REMEDY = (
@@ -49,10 +53,27 @@ def print_pdf(page: str, audit: Audit) -> bytes:
         "chaiMcXml": card.encode("ascii", "xmlcharrefreplace").decode(),
         "chaiMcSoftwareId": program,
     }
-    printed: bytes = document.write_pdf(
-        custom_metadata=True, pdf_identifier=audit.digest.encode(), pdf_tags=True
-    )
+    with _without_time():
+        printed: bytes = document.write_pdf(
+            custom_metadata=True, pdf_identifier=audit.digest.encode(), pdf_tags=True
+        )
     return printed
+
+
+@contextmanager
+def _without_time() -> Iterator[None]:
+    """Let fonts that are embedded say that they were made in 1970, and not when it was printed.
+
+    What embeds them where there is no HarfBuzz writes its time into them.
+    """
+    before = os.environ.get(_TIME)
+    os.environ[_TIME] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[_TIME]
+        if before is not None:
+            os.environ[_TIME] = before
 
 
 @contextmanager

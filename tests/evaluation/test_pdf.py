@@ -65,8 +65,9 @@ def test_holds_the_card_of_the_coalition_for_health_ai(printed, audit):
     assert information(printed, "chaiMcSoftwareId") == f"Evenscan {audit.evenscan}"
 
 
-def test_has_no_date_and_is_the_same_every_time(printed, audit):
+def test_has_no_date_and_is_the_same_every_time(printed, audit, monkeypatch):
     assert "CreationDate" not in unpacked(printed)
+    monkeypatch.setattr("time.time", lambda: 2e9)
     assert print_pdf(PAGE, audit) == printed
 
 
