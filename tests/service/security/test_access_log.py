@@ -212,6 +212,7 @@ def test_a_full_disk_loses_no_line_and_leaves_none_half(tmp_path, room, caplog):
 
 def test_without_the_log_nothing_is_changed_and_the_service_is_not_ready(service, monkeypatch):
     monkeypatch.setattr("service.health.readiness.GOOD_FOR", 0.0)
+    service.services.readiness._until = 0.0  # what was found at the start is not good any more
     headers = key_of(service, "admin")
     folder = service.services.access_log.folder
     service.services.access_log.close()
